@@ -1,1 +1,16 @@
-//! muster-runtime
+//! What every muster process is made of: tasks that belong to a scope, one clock, one source of randomness, back-off.
+//!
+//! ```text
+//!   TaskScope ── counts, cancels and waits for every task        Clock ── wall time and monotonic time
+//!   Backoff ── jittered, bounded retry delays                    random ── the only place that draws
+//! ```
+
+pub mod backoff;
+pub mod clock;
+pub mod random;
+pub mod task;
+
+pub use backoff::Backoff;
+pub use clock::Clock;
+pub use task::{TaskKind, TaskScope};
+pub use tokio_util::sync::CancellationToken;
