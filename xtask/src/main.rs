@@ -1,1 +1,52 @@
-fn main() {}
+//! The project's own gates, run as `cargo xtask <subcommand>`: one file per subcommand, one row per
+//! subcommand in [`SUBCOMMANDS`].
+
+mod complexity;
+mod sources;
+mod verdict;
+
+use std::process::ExitCode;
+
+use crate::verdict::Verdict;
+
+/// A subcommand: what it is called, what it says about itself, what it does.
+struct Subcommand {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> anyhow::Result<Verdict>,
+}
+
+const SUBCOMMANDS: &[Subcommand] = &[Subcommand {
+    name: "complexity",
+    about: "[PATHS…]  hold the limits on functions and files",
+    run: complexity::run,
+}];
+
+/// The exit code of a wrong command line, as in the product's own commands.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let Some(subcommand) = SUBCOMMANDS.iter().find(|row| row.name == name) else { return usage() };
+    finish((subcommand.run)(&arguments.collect::<Vec<_>>()))
+}
+
+fn finish(result: anyhow::Result<Verdict>) -> ExitCode {
+    match result {
+        Ok(Verdict::Broken) => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: cargo xtask <subcommand>\n");
+    for row in SUBCOMMANDS {
+        eprintln!("  {:<12}{}", row.name, row.about);
+    }
+    ExitCode::from(USAGE)
+}

@@ -1,0 +1,18 @@
+//! What a gate says at its end.
+
+/// The outcome of one gate; an error beside it means that the gate itself could not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Everything that was looked at is as it should be.
+    Held,
+    /// At least one fault was found, and printed.
+    Broken,
+}
+
+impl Verdict {
+    /// Prints each fault on its own line of stdout; no fault means [`Verdict::Held`].
+    pub(crate) fn from_faults(faults: &[String]) -> Self {
+        faults.iter().for_each(|fault| println!("{fault}"));
+        if faults.is_empty() { Verdict::Held } else { Verdict::Broken }
+    }
+}
