@@ -1,6 +1,7 @@
 //! The project's own gates, run as `cargo xtask <subcommand>`: one file per subcommand, one row per
 //! subcommand in [`SUBCOMMANDS`].
 
+mod arrows;
 mod complexity;
 mod sources;
 mod verdict;
@@ -16,11 +17,18 @@ struct Subcommand {
     run: fn(&[String]) -> anyhow::Result<Verdict>,
 }
 
-const SUBCOMMANDS: &[Subcommand] = &[Subcommand {
-    name: "complexity",
-    about: "[PATHS…]  hold the limits on functions and files",
-    run: complexity::run,
-}];
+const SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand {
+        name: "complexity",
+        about: "[PATHS…]  hold the limits on functions and files",
+        run: complexity::run,
+    },
+    Subcommand {
+        name: "arrows",
+        about: "hold the order of the crates and keep the state machines pure",
+        run: arrows::run,
+    },
+];
 
 /// The exit code of a wrong command line, as in the product's own commands.
 const USAGE: u8 = 2;

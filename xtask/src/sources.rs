@@ -28,6 +28,14 @@ pub(crate) fn rust_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The folders directly in `path`, in order.
+pub(crate) fn folders_in(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders = visible_entries(path)?;
+    folders.retain(|entry| entry.is_dir());
+    folders.sort();
+    Ok(folders)
+}
+
 /// The text of one source file.
 pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
