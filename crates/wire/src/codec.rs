@@ -33,7 +33,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// Decodes one value; trailing bytes are an error.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     check_size(bytes.len())?;
-    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    let mut reader = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
     reader.set_max_depth(128);
     let value = T::deserialize(&mut reader).map_err(|error| CodecError::Malformed(error.to_string()))?;
     match reader.position() == bytes.len() as u64 {

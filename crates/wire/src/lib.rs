@@ -9,10 +9,12 @@
 //!        └─ rpc/* ── one struct per remote call, in a table of methods
 //! ```
 
+pub mod api;
 pub mod codec;
 pub mod frame;
 pub mod hello;
 pub mod ids;
+pub mod job;
 pub mod node;
 pub mod rpc;
 pub mod spec;
