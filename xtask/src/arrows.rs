@@ -8,11 +8,11 @@ mod purity;
 mod purity_test;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, ensure};
 
 use crate::sources;
+use crate::tools;
 use crate::verdict::Verdict;
 
 /// The crates that are pure as a whole.
@@ -33,8 +33,7 @@ fn workspace_faults() -> anyhow::Result<Vec<String>> {
 }
 
 fn metadata() -> anyhow::Result<Vec<u8>> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(sources::workspace_root());
+    let mut cargo = tools::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let output = cargo.output().context("cannot run cargo metadata")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "cargo metadata failed: {complaint}");

@@ -2,8 +2,11 @@
 //! subcommand in [`SUBCOMMANDS`].
 
 mod arrows;
+mod ci;
 mod complexity;
+mod fix;
 mod sources;
+mod tools;
 mod verdict;
 
 use std::process::ExitCode;
@@ -20,7 +23,7 @@ struct Subcommand {
 const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "complexity",
-        about: "[PATHS…]  hold the limits on functions and files",
+        about: "[PATHS…]  hold the limits on functions and files, below the paths or everywhere",
         run: complexity::run,
     },
     Subcommand {
@@ -28,6 +31,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         about: "hold the order of the crates and keep the state machines pure",
         run: arrows::run,
     },
+    Subcommand {
+        name: "ci",
+        about: "[STEPS…]  run every check that is no test, or the named ones",
+        run: ci::run,
+    },
+    Subcommand { name: "fix", about: "apply clippy's suggestions and format", run: fix::run },
 ];
 
 /// The exit code of a wrong command line, as in the product's own commands.

@@ -7,6 +7,8 @@ pub(crate) enum Verdict {
     Held,
     /// At least one fault was found, and printed.
     Broken,
+    /// Nothing was looked at, for this reason.
+    Skipped(String),
 }
 
 impl Verdict {
@@ -14,5 +16,10 @@ impl Verdict {
     pub(crate) fn from_faults(faults: &[String]) -> Self {
         faults.iter().for_each(|fault| println!("{fault}"));
         if faults.is_empty() { Verdict::Held } else { Verdict::Broken }
+    }
+
+    /// The verdict of a program that tells faults by its exit status.
+    pub(crate) fn from_status(status: std::process::ExitStatus) -> Self {
+        if status.success() { Verdict::Held } else { Verdict::Broken }
     }
 }
