@@ -1,1 +1,29 @@
-//! JSON documents of the HTTP API.
+//! JSON documents of the HTTP API, as servers write and clients read them. Times are RFC 3339 UTC strings, ids are
+//! strings, fields that do not apply are left out. Readers ignore fields that they do not know.
+//!
+//! | document | of |
+//! |---|---|
+//! | [`Problem`] | every error |
+//! | [`Submitted`], [`DryRun`] | `POST /v1/jobs` |
+//! | [`JobList`] | `GET /v1/jobs` |
+//! | [`JobView`], [`Explanation`], [`JobEvent`], [`JobResults`], [`Cancelled`] | `/v1/jobs/{id}…` |
+//! | [`Page`] of [`DatacenterView`], [`MemberView`], [`GroupView`], [`WorkerView`] | lists |
+//! | [`NodeView`], [`Health`] | one node |
+
+mod cluster;
+mod event;
+mod node;
+mod problem;
+mod results;
+mod submit;
+mod view;
+
+pub use cluster::{Cores, DatacenterHealth, DatacenterView, GroupView, MemberView, ReplicaView, WorkerView};
+pub use event::{EventKind, JobEvent};
+pub use node::{CapacityHealth, GroupCounts, Health, NodeView, RaftHealth, SchedulerHealth, WorkerHealth};
+pub use problem::{
+    FieldFault, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, KEY_BYTES_MAX, PAGE_MAX, PROBLEM_JSON, Problem,
+};
+pub use results::{DatacenterResults, JobResults, ShardResultView, WorkflowResults};
+pub use submit::{CancelRequest, Cancelled, DryRun, JobItem, JobList, Page, Submitted};
+pub use view::{DatacenterPart, Explanation, JobView, Resolution, Wait, WorkflowView};
