@@ -1,19 +1,225 @@
-//! The log of a node.
-use crate::*;
-use std::path::Path;
-/// The node's log; clones share it.
+//! The node's log: opening, groups as a whole, closing.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, atomic::Ordering},
+    thread::{self, JoinHandle},
+};
+
+use crate::{
+    Done, Entry, GroupError, GroupKey, GroupLog, OpenError, Options, Stats, Vote, WalError,
+    disk::{Disk, RealDisk},
+    fault::During,
+    format::{Op, Record},
+    group_log::entry_records,
+    lock::lock,
+    queue::Lane,
+    shared::{Registry, Shared},
+    store::Store,
+    view::{GroupCell, View},
+    writer::Writer,
+};
+
+/// Seeds are small: they are written in one batch.
+const SEED_BYTES_MAX: usize = 8 << 20;
+
+/// The log of a node, shared by all clones. It ends when [`Wal::close`] is called or the last clone and the last
+/// [`GroupLog`] are gone; both write what was accepted before.
 #[derive(Clone)]
-pub struct Wal;
-#[allow(missing_docs, unused_variables, reason = "shape only")]
+pub struct Wal {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
 impl Wal {
-    pub fn open(dir: &Path, options: Options) -> Result<Wal, OpenError> { Err(OpenError::Locked) }
-    pub fn groups(&self) -> Vec<GroupKey> { vec![] }
-    pub fn open_group(&self, key: GroupKey) -> Result<GroupLog, GroupError> { Err(WalError::Closed.into()) }
-    pub fn is_known(&self, key: GroupKey) -> bool { false }
-    pub fn seed(&self, key: GroupKey, vote: Vote, entries: Vec<Entry>, done: Done) -> Result<(), WalError> { Err(WalError::Closed) }
-    pub fn remove_group(&self, key: GroupKey, done: Done) -> Result<(), WalError> { Err(WalError::Closed) }
-    pub fn failed(&self) -> Option<WalError> { None }
-    pub fn on_failure(&self, f: Box<dyn FnOnce(WalError) + Send>) {}
-    pub fn stats(&self) -> Stats { Stats::default() }
-    pub fn close(self) -> Result<(), WalError> { Err(WalError::Closed) }
+    /// Opens or creates the log in `dir`: takes its lock, reads and verifies everything, starts the writer.
+    ///
+    /// # Errors
+    /// A directory in use, a log of another node, member or version, damage to acknowledged bytes, or a disk error.
+    pub fn open(dir: &Path, options: Options) -> Result<Wal, OpenError> {
+        Self::open_on(Box::new(RealDisk::open(dir)?), options)
+    }
+
+    /// Like [`Wal::open`], on files that the caller provides and locks; for simulations.
+    ///
+    /// # Errors
+    /// Those of [`Wal::open`] but [`OpenError::Locked`].
+    pub fn open_on(disk: Box<dyn Disk>, options: Options) -> Result<Wal, OpenError> {
+        let store = Store::open(disk, options.clone())?;
+        let mut registry = Registry::default();
+        for (key, trace) in store.ledger.groups() {
+            registry.adopt(*key, View::from_trace(trace));
+        }
+        registry.closed.extend(store.ledger.closed());
+        let shared = Arc::new(Shared::new(&options, registry));
+        let thread = Writer::spawn(store, shared.clone()).during("start the writer")?;
+        Ok(Self { inner: Arc::new(Inner { shared, thread: Mutex::new(Some(thread)) }) })
+    }
+
+    /// The groups that exist, ascending.
+    pub fn groups(&self) -> Vec<GroupKey> {
+        self.registry(|registry| registry.live.keys().copied().collect())
+    }
+
+    /// Whether anything is recorded for this life of the group, its removal included.
+    pub fn is_known(&self, key: GroupKey) -> bool {
+        self.registry(|registry| registry.is_known(key))
+    }
+
+    /// The group's one handle; a group that is not there is created, which closes all its lower incarnations.
+    /// The creation itself becomes durable with the first operation that waits for that.
+    ///
+    /// # Errors
+    /// See [`GroupError`].
+    pub fn open_group(&self, key: GroupKey) -> Result<GroupLog, GroupError> {
+        let cell = self.registry(|registry| match registry.live.get(&key) {
+            Some(cell) => Ok(cell.clone()),
+            None => self.create_group(registry, key),
+        })?;
+        if cell.open.swap(true, Ordering::AcqRel) {
+            return Err(GroupError::AlreadyOpen);
+        }
+        Ok(GroupLog::new(cell, self.clone()))
+    }
+
+    fn create_group(&self, registry: &mut Registry, key: GroupKey) -> Result<Arc<GroupCell>, GroupError> {
+        if let Some(newest) = registry.newer_than(key) {
+            return Err(GroupError::Superseded { newest });
+        }
+        if registry.closed.contains(&key) {
+            return Err(GroupError::Removed);
+        }
+        let create = vec![Record { key, op: Op::Create }];
+        let lower = registry.lives_below(key);
+        self.bury(registry, &lower, || self.shared().queue.push(Lane::Lazy, create, None))?;
+        Ok(registry.adopt(key, View::default()))
+    }
+
+    /// Closes lives of groups by what `push` puts into the queue.
+    fn bury(
+        &self,
+        registry: &mut Registry,
+        keys: &[GroupKey],
+        push: impl FnOnce() -> Result<(), WalError>,
+    ) -> Result<(), WalError> {
+        registry.bury(keys, push)?;
+        keys.iter().for_each(|key| self.shared().queue.forget_hint(*key));
+        Ok(())
+    }
+
+    /// Creates the group with this vote and these entries, in one batch; at most 8 MiB.
+    ///
+    /// # Errors
+    /// `NotEmpty` when anything is recorded for this life of the group, `Removed` when a newer one is known, `Busy`,
+    /// `NotContiguous`, `TooLarge`, or that the log is closed or failed; then nothing changes and `done` never runs.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a group's first state, each of its own type")]
+    pub fn seed(&self, key: GroupKey, vote: Vote, entries: Vec<Entry>, done: Done) -> Result<(), WalError> {
+        let mut view = View { vote: Some(vote), ..View::default() };
+        view.check_append(&entries)?;
+        let mut records = vec![Record { key, op: Op::Create }, Record { key, op: Op::Vote(vote) }];
+        records.extend(entry_records(key, &entries)?);
+        check_seed(&records)?;
+        view.entries.extend(entries);
+        self.registry(|registry| {
+            check_vacant(registry, key)?;
+            let lower = registry.lives_below(key);
+            self.bury(registry, &lower, || self.shared().queue.push(Lane::Normal, records, Some(done)))?;
+            registry.adopt(key, view);
+            Ok(())
+        })
+    }
+
+    /// Removes this life of the group: gone for its users at once, durably when `done` runs. Never `Busy`; removing
+    /// what is not there is recorded too.
+    ///
+    /// # Errors
+    /// Only that the log is closed or failed; then `done` never runs.
+    pub fn remove_group(&self, key: GroupKey, done: Done) -> Result<(), WalError> {
+        self.registry(|registry| {
+            let tombstone = vec![Record { key, op: Op::Tombstone }];
+            self.bury(registry, &[key], || self.shared().queue.push(Lane::Reserved, tombstone, Some(done)))
+        })
+    }
+
+    /// The first I/O error, for ever: nothing was or will be written after it.
+    pub fn failed(&self) -> Option<WalError> {
+        self.shared().queue.failed()
+    }
+
+    /// Calls `f` once when the log fails, on the writer's thread; at once when it has failed already.
+    pub fn on_failure(&self, f: Box<dyn FnOnce(WalError) + Send>) {
+        self.shared().on_failure(f);
+    }
+
+    /// The figures of this moment.
+    pub fn stats(&self) -> Stats {
+        let (queue_records, queue_bytes) = self.shared().queue.depth();
+        Stats { queue_records, queue_bytes, ..*lock(&self.shared().stats) }
+    }
+
+    /// Writes what was accepted, ends the writer and releases the directory; all other handles answer `Closed` then.
+    ///
+    /// # Errors
+    /// The error that the log failed with, now or before.
+    pub fn close(self) -> Result<(), WalError> {
+        self.inner.stop();
+        match self.failed() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    fn registry<T>(&self, f: impl FnOnce(&mut Registry) -> T) -> T {
+        f(&mut lock(&self.shared().registry))
+    }
+}
+
+impl fmt::Debug for Wal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wal").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// A callback may drop the last handle on the writer's own thread, which cannot wait for itself.
+    fn stop(&self) {
+        self.shared.queue.close();
+        let Some(thread) = lock(&self.thread).take() else { return };
+        if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+            tracing::error!("the log's writer panicked");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn check_vacant(registry: &Registry, key: GroupKey) -> Result<(), WalError> {
+    if registry.is_known(key) {
+        return Err(WalError::NotEmpty);
+    }
+    match registry.newer_than(key) {
+        Some(_) => Err(WalError::Removed),
+        None => Ok(()),
+    }
+}
+
+fn check_seed(records: &[Record]) -> Result<(), WalError> {
+    let bytes = records.iter().map(Record::bytes).sum();
+    match bytes > SEED_BYTES_MAX {
+        true => Err(WalError::TooLarge { bytes, bytes_max: SEED_BYTES_MAX }),
+        false => Ok(()),
+    }
 }
