@@ -159,8 +159,11 @@ impl<M: Machine> Replica<M> {
 
     /// The replica as bytes, for a snapshot.
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        let answers =
-            self.order.iter().filter_map(|id| self.answers.get(id).map(|reply| (*id, reply.clone()))).collect();
+        let answers = self
+            .order
+            .iter()
+            .filter_map(|id| self.answers.get(id).map(|reply| (*id, reply.clone())))
+            .collect();
         let machine = self.machine.encode()?;
         let (at_ms, dropped_ms) = (self.at_ms, self.dropped_ms);
         muster_wire::encode(&Frozen { version: SNAPSHOT_VERSION, machine, at_ms, answers, dropped_ms })
@@ -188,7 +191,9 @@ fn apply_one<M: Machine>(machine: &mut M, stamp: Stamp, command: &Envelope) -> O
     let refused = row.guards.iter().find_map(|guard| guard(machine, &stamp).err());
     let outcome = match refused {
         Some(reason) => Outcome::Rejected(reason),
-        None => (row.apply)(machine, stamp, &command.body).unwrap_or_else(|error| Reason::malformed(error).into()),
+        None => {
+            (row.apply)(machine, stamp, &command.body).unwrap_or_else(|error| Reason::malformed(error).into())
+        }
     };
     count::<M>(row.name, outcome.word());
     outcome
@@ -223,7 +228,10 @@ fn shortened(reply: &EntryReply) -> EntryReply {
     let bytes: usize = reply.outcomes.iter().map(reply_bytes).sum();
     match bytes <= ANSWER_BYTES_MAX {
         true => reply.clone(),
-        false => EntryReply { outcomes: reply.outcomes.iter().map(without_reply).collect(), undone_by: reply.undone_by },
+        false => EntryReply {
+            outcomes: reply.outcomes.iter().map(without_reply).collect(),
+            undone_by: reply.undone_by,
+        },
     }
 }
 

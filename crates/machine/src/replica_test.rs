@@ -72,7 +72,10 @@ fn apply(replica: &mut Replica<Counter>, entry: &Entry) -> EntryReply {
 #[test]
 fn a_rejected_command_undoes_its_whole_entry() {
     let mut replica = Replica::<Counter>::default();
-    let reply = apply(&mut replica, &entry().with(&Add(5)).unwrap().with(&Refuse(false)).unwrap().with(&Add(1)).unwrap());
+    let reply = apply(
+        &mut replica,
+        &entry().with(&Add(5)).unwrap().with(&Refuse(false)).unwrap().with(&Add(1)).unwrap(),
+    );
     assert_eq!(replica.machine().value, 0);
     assert_eq!(reply.rejection(), Some(&Reason::NotYet));
     assert_eq!(reply.outcomes.len(), 3);
@@ -122,7 +125,10 @@ fn unknown_tags_and_garbage_are_rejected_identically_everywhere() {
     let mut unknown = entry();
     unknown.commands.push(Envelope { tag: 99, body: vec![1] });
     assert!(matches!(apply(&mut replica, &unknown).rejection(), Some(Reason::Malformed { .. })));
-    assert!(matches!(replica.apply(2, b"\xff\x00garbage").unwrap().rejection(), Some(Reason::Malformed { .. })));
+    assert!(matches!(
+        replica.apply(2, b"\xff\x00garbage").unwrap().rejection(),
+        Some(Reason::Malformed { .. })
+    ));
 }
 
 #[test]

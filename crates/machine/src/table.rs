@@ -53,7 +53,11 @@ impl<M: Machine> Table<M> {
 }
 
 /// Decodes and applies one command: what the rows of [`command_table!`] point to.
-pub fn decode_and_apply<M: Machine, C: Apply<M>>(state: &mut M, stamp: Stamp, body: &[u8]) -> Result<Outcome, CodecError> {
+pub fn decode_and_apply<M: Machine, C: Apply<M>>(
+    state: &mut M,
+    stamp: Stamp,
+    body: &[u8],
+) -> Result<Outcome, CodecError> {
     let command: C = muster_wire::decode(body)?;
     Ok(command.apply(state, stamp))
 }
@@ -66,7 +70,7 @@ pub fn decode_and_apply<M: Machine, C: Apply<M>>(state: &mut M, stamp: Stamp, bo
 ///     5 => RegisterSubWorkflow "register_sub_workflow" -> Dispatched { guards: [current_token, job_open] },
 /// }
 /// ```
-/// defines `pub static COMMANDS: Table<JobState>` in the calling module.
+/// defines `pub(crate) static COMMANDS: Table<JobState>` in the calling module.
 #[macro_export]
 macro_rules! command_table {
     ($machine:ty: $($tag:literal => $command:ty, $name:literal -> $reply:ty { guards: [$($guard:ident),* $(,)?] },)+) => {
@@ -79,7 +83,7 @@ macro_rules! command_table {
         )+
 
         /// The one list of commands.
-        pub static COMMANDS: $crate::Table<$machine> = $crate::Table {
+        pub(crate) static COMMANDS: $crate::Table<$machine> = $crate::Table {
             rows: &[$(
                 $crate::Row {
                     tag: $tag,

@@ -125,12 +125,20 @@ impl Header {
         let kind = Kind::from_byte(kind).ok_or(FrameError::Kind(kind))?;
         let length = rest.get_u32_le() as usize;
         check_length(length)?;
-        Ok(Self { kind, length, crc: rest.get_u32_le(), correlation: rest.get_u64_le(), method: rest.get_u32_le() })
+        Ok(Self {
+            kind,
+            length,
+            crc: rest.get_u32_le(),
+            correlation: rest.get_u64_le(),
+            method: rest.get_u32_le(),
+        })
     }
 
     fn into_frame(self, head: &[u8; HEADER_BYTES], payload: Bytes) -> Result<Frame, FrameError> {
         match checksum(head, &payload) == self.crc {
-            true => Ok(Frame { kind: self.kind, correlation: self.correlation, method: self.method, payload }),
+            true => {
+                Ok(Frame { kind: self.kind, correlation: self.correlation, method: self.method, payload })
+            }
             false => Err(FrameError::Checksum),
         }
     }

@@ -64,7 +64,9 @@ pub enum HelloRefusal {
         theirs: ClusterId,
     },
     /// A member number that belongs to another node id: a wiped or copied data directory.
-    #[error("member number {member} belongs to node {owner}; remove it with `muster node remove {name}` and start with an empty directory")]
+    #[error(
+        "member number {member} belongs to node {owner}; remove it with `muster node remove {name}` and start with an empty directory"
+    )]
     MemberTaken {
         /// The number.
         member: MemberNumber,

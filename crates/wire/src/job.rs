@@ -73,7 +73,10 @@ words!(
 impl JobStatus {
     /// Terminal means terminal.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Partial | Self::Failed | Self::Cancelled | Self::TimedOut | Self::Void)
+        matches!(
+            self,
+            Self::Completed | Self::Partial | Self::Failed | Self::Cancelled | Self::TimedOut | Self::Void
+        )
     }
 
     /// The exit code of a command that follows the job to its end (see the contract's table).
@@ -126,7 +129,12 @@ impl WorkflowStatus {
     pub const fn is_terminal(self) -> bool {
         matches!(
             self,
-            Self::Completed | Self::Aggregated | Self::Failed | Self::AggregationFailed | Self::Skipped | Self::Cancelled
+            Self::Completed
+                | Self::Aggregated
+                | Self::Failed
+                | Self::AggregationFailed
+                | Self::Skipped
+                | Self::Cancelled
         )
     }
 

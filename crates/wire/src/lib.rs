@@ -21,7 +21,7 @@ pub mod spec;
 
 pub use codec::{CodecError, decode, encode};
 pub use ids::{
-    Attempt, ClusterId, DispatchToken, Generation, GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId, RequestId,
-    Shard, Token, WorkflowIx,
+    Attempt, ClusterId, DispatchToken, Generation, GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId,
+    RequestId, Shard, Token, WorkflowIx,
 };
 pub use node::{NodeRef, Role};

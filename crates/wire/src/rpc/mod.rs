@@ -114,8 +114,13 @@ mod tests {
 
     #[test]
     fn no_method_number_is_used_twice() {
-        let tables =
-            [super::cluster::METHODS, super::raft::METHODS, super::manager::METHODS, super::gate::METHODS, super::worker::METHODS];
+        let tables = [
+            super::cluster::METHODS,
+            super::raft::METHODS,
+            super::manager::METHODS,
+            super::gate::METHODS,
+            super::worker::METHODS,
+        ];
         let all: Vec<u32> = tables.iter().flat_map(|table| table.iter().map(|(number, _)| *number)).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     }
