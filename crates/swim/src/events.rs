@@ -109,3 +109,7 @@ fn count(members: &[Member], events: &[Event]) {
         metrics::counter!("muster_swim_events_total", "event" => event.name()).increment(1);
     }
 }
+
+#[cfg(test)]
+#[path = "events_test.rs"]
+mod events_test;

@@ -296,4 +296,4 @@ fn read_record(part: &[u8]) -> Option<Record> {
 
 #[cfg(test)]
 #[path = "packet_test.rs"]
-mod packet_test;
+pub(crate) mod packet_test;

@@ -238,3 +238,7 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "swim_test.rs"]
+mod swim_test;
