@@ -3,7 +3,7 @@ use crate::{Apply, Table, command_table};
 use muster_wire::Token;
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Counter {
+pub(crate) struct Counter {
     value: u64,
     applied: u64,
 }
