@@ -1,0 +1,2 @@
+//! The hosts of groups.
+pub mod directory;
