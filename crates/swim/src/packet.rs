@@ -252,10 +252,10 @@ fn check_content(bytes: &[u8], cluster: u64) -> Result<(), Refusal> {
     if crc != crc32fast::hash(checked).to_be_bytes() {
         return Err(Refusal::Checksum);
     }
-    match checked.first_chunk::<8>() {
-        Some(found) if *found == cluster.to_be_bytes() => Ok(()),
-        Some(_) => Err(Refusal::Cluster),
-        None => Err(Refusal::Malformed),
+    let found = checked.first_chunk::<8>().ok_or(Refusal::Malformed)?;
+    match u64::from_be_bytes(*found) == cluster {
+        true => Ok(()),
+        false => Err(Refusal::Cluster),
     }
 }
 

@@ -163,11 +163,15 @@ fn advance(peer: &mut Peer, record: &Record) -> Merge {
     let before = peer.state;
     let told = peer.advance_meta(record);
     let moved = peer.advance_state(record);
-    if told || moved {
-        let mut events = transition(record.id, before, peer);
-        events.extend(update(record.id, peer).filter(|_| told && before.is_live()));
-        return Merge::Changed { events, moved };
+    let mut events = transition(record.id, before, peer);
+    events.extend(update(record.id, peer).filter(|_| told && before.is_live()));
+    match told || moved {
+        true => Merge::Changed { events, moved },
+        false => unchanged(record, peer),
     }
+}
+
+fn unchanged(record: &Record, peer: &Peer) -> Merge {
     match (record.state.is_live(), peer.state.is_live()) {
         (true, false) => Merge::Stale,
         _ => Merge::Ignored,
