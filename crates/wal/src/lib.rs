@@ -33,6 +33,11 @@ mod waiter;
 mod wal;
 mod writer;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod wal_test;
+
 pub use disk::{Disk, DiskFile};
 pub use error::{GroupError, OpenError, WalError};
 pub use group_log::GroupLog;
