@@ -1,0 +1,96 @@
+//! Changes of rows, each with its indexes: the only places that write them.
+
+use std::sync::Arc;
+
+use muster_wire::{JobId, MemberNumber};
+
+use super::bounds::REMOVED_MAX;
+use super::{Directory, Fingerprint, JobRow, MemberRow, Retired};
+
+impl Directory {
+    /// Adds or replaces a job's row.
+    pub(super) fn put_job(&mut self, row: JobRow) {
+        self.drop_job(row.job);
+        row.holders().for_each(|member| self.count_held(member, 1));
+        self.job_bytes += row.weight();
+        self.groups.insert(row.group, row.job);
+        if let Some(key) = &row.key {
+            self.keys.insert(Fingerprint::of_key(key), row.job);
+        }
+        self.jobs.insert(row.job, Arc::new(row));
+    }
+
+    /// Removes a job's row and everything that points to it.
+    pub(super) fn drop_job(&mut self, job: JobId) -> Option<Arc<JobRow>> {
+        let row = self.jobs.remove(&job)?;
+        row.holders().for_each(|member| self.count_held(member, -1));
+        self.job_bytes = self.job_bytes.saturating_sub(row.weight());
+        self.groups.remove(&row.group);
+        if let Some(key) = &row.key {
+            self.keys.remove(&Fingerprint::of_key(key));
+        }
+        Some(row)
+    }
+
+    fn count_held(&mut self, member: MemberNumber, by: i32) {
+        let held = self.held(member).saturating_add_signed(by);
+        match held {
+            0 => self.held.remove(&member),
+            _ => self.held.insert(member, held),
+        };
+    }
+
+    /// Adds a tombstone; its key, if any, points to it from now on.
+    pub(super) fn put_retired(&mut self, row: Retired) {
+        if let Some(key) = row.key {
+            self.keys.insert(key, row.job);
+        }
+        self.retired.put(row);
+    }
+
+    /// Drops tombstones that are over age or over the bound.
+    pub(super) fn prune_retired(&mut self, now_ms: u64, keep_ms: u64) -> usize {
+        let dropped = self.retired.prune(now_ms, keep_ms);
+        for key in dropped.iter().filter_map(|row| row.key) {
+            self.keys.remove(&key);
+        }
+        dropped.len()
+    }
+
+    /// Adds or replaces a member's row. The newest member that was not removed owns the name.
+    pub(super) fn put_member(&mut self, row: MemberRow) {
+        self.last_member = self.last_member.max(row.number);
+        self.index_name(&row);
+        self.members.insert(row.number, Arc::new(row));
+        self.forget_removed();
+    }
+
+    fn index_name(&mut self, row: &MemberRow) {
+        let owner = self.names.get(&row.name).copied().unwrap_or_default();
+        let change: fn(&mut Self, &MemberRow) = match (row.is_present(), owner.cmp(&row.number)) {
+            (true, std::cmp::Ordering::Less) => Self::give_name,
+            (false, std::cmp::Ordering::Equal) => Self::free_name,
+            (true | false, _) => |_, _| (),
+        };
+        change(self, row);
+    }
+
+    fn give_name(&mut self, row: &MemberRow) {
+        self.names.insert(row.name.clone(), row.number);
+    }
+
+    fn free_name(&mut self, row: &MemberRow) {
+        self.names.remove(&row.name);
+    }
+
+    /// Rows of removed members are bounded; one that still stands in a set is kept.
+    fn forget_removed(&mut self) {
+        let removed = self.members.values().filter(|row| !row.is_present());
+        let numbers: Vec<MemberNumber> = removed.map(|row| row.number).collect();
+        let over = numbers.len().saturating_sub(REMOVED_MAX);
+        let idle: Vec<_> = numbers.into_iter().filter(|number| self.held(*number) == 0).take(over).collect();
+        for number in idle {
+            self.members.remove(&number);
+        }
+    }
+}
