@@ -34,6 +34,10 @@ mod wal;
 mod writer;
 
 #[cfg(test)]
+mod model_test;
+#[cfg(test)]
+mod recovery_test;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod wal_test;

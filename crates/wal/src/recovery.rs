@@ -9,7 +9,9 @@ use crate::{
     OpenError, Options,
     disk::Disk,
     fault::{During, Fault},
-    format::{BLOCK, Head, Record, SegmentHeader, Stamp, decode_body, parse_name, segment_name, torn_name},
+    format::{
+        BLOCK, Body, Head, Record, SegmentHeader, Stamp, decode_body, parse_name, segment_name, torn_name,
+    },
     ledger::Ledger,
 };
 
@@ -43,7 +45,7 @@ pub(crate) fn recover(disk: &mut dyn Disk, options: &Options) -> Result<Recovere
             replay.finish_last(disk, &file)?;
         }
     }
-    replay.check_holes()?;
+    replay.check_gaps()?;
     Ok(replay.out)
 }
 
@@ -142,8 +144,9 @@ impl<'a> Replay<'a> {
             return Err(corrupt("the batch belongs elsewhere"));
         }
         match decode_body(&head, rest) {
-            Some(records) => Ok(Some((head, records))),
-            None => end_or_damage(header, rest).map_err(corrupt),
+            Body::Records(records) => Ok(Some((head, records))),
+            Body::Unknown => Err(corrupt("a record of a kind that this version does not know")),
+            Body::Damaged => end_or_damage(header, rest).map_err(corrupt),
         }
     }
 
@@ -171,10 +174,10 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn check_holes(&self) -> Result<(), OpenError> {
-        match self.out.ledger.groups().find_map(|(_, trace)| trace.hole()) {
+    fn check_gaps(&self) -> Result<(), OpenError> {
+        match self.out.ledger.groups().find_map(|(_, trace)| trace.gap()) {
             Some(segment) => {
-                Err(OpenError::Corrupt { segment, offset: 0, what: "a group's entries have a gap" })
+                Err(OpenError::Corrupt { segment, offset: 0, what: "records of a group are missing" })
             }
             None => Ok(()),
         }

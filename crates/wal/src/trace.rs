@@ -77,8 +77,16 @@ impl Trace {
         self.entries.values().for_each(|kept| push(kept.place, &|| Op::Copy(kept.value.clone())));
     }
 
-    /// The segment of an entry that does not follow the one before it or what was purged.
-    pub(crate) fn hole(&self) -> Option<u64> {
+    /// The segment of a record that cannot be without one that is not there: everything needs the group's creation, and
+    /// each entry the one before it, down to what was purged.
+    pub(crate) fn gap(&self) -> Option<u64> {
+        match self.created {
+            Some(_) => self.entry_gap(),
+            None => Some(self.segments().min().unwrap_or_default()),
+        }
+    }
+
+    fn entry_gap(&self) -> Option<u64> {
         let mut before = self.purged.as_ref().map(|kept| kept.value.index);
         for (index, kept) in &self.entries {
             if before.is_some_and(|before| before.checked_add(1) != Some(*index)) {
@@ -87,5 +95,11 @@ impl Trace {
             before = Some(*index);
         }
         None
+    }
+
+    fn segments(&self) -> impl Iterator<Item = u64> {
+        let vote = self.vote.iter().map(|kept| kept.place);
+        let ids = self.purged.iter().chain(&self.committed).map(|kept| kept.place);
+        vote.chain(ids).chain(self.entries.values().map(|kept| kept.place)).map(|place| place.segment)
     }
 }

@@ -148,16 +148,30 @@ impl Head {
     }
 }
 
-/// The records of the batch at the start of `bytes`; none when anything of it is damaged or unknown.
-pub(crate) fn decode_body(head: &Head, bytes: &[u8]) -> Option<Vec<Record>> {
-    let batch = bytes.get(..head.len())?;
-    let (used, padding) = batch.split_at_checked(head.used())?;
+/// What a header's batch turned out to be.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Records(Vec<Record>),
+    /// A checksum does not hold, or bytes are missing.
+    Damaged,
+    /// All checksums hold, so it was written like this, but not by this version.
+    Unknown,
+}
+
+/// Reads the batch at the start of `bytes`.
+pub(crate) fn decode_body(head: &Head, bytes: &[u8]) -> Body {
+    let Some((table, payload)) = checked_parts(head, bytes) else { return Body::Damaged };
+    let records: Option<_> = table.chunks_exact(ROW_BYTES).map(|row| decode_record(row, payload)).collect();
+    records.map_or(Body::Unknown, Body::Records)
+}
+
+fn checked_parts<'a>(head: &Head, bytes: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (used, padding) = bytes.get(..head.len())?.split_at_checked(head.used())?;
     let (table, payload) = used.get(HEAD_BYTES..)?.split_at_checked(head.table_len())?;
     let intact = crc32fast::hash(table) == head.table_crc
         && crc32fast::hash(payload) == head.payload_crc
         && padding.iter().all(|byte| *byte == 0);
-    intact.then_some(())?;
-    table.chunks_exact(ROW_BYTES).map(|row| decode_record(row, payload)).collect()
+    intact.then_some((table, payload))
 }
 
 fn decode_record(mut row: &[u8], payload: &[u8]) -> Option<Record> {

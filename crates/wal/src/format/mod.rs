@@ -4,7 +4,7 @@ mod batch;
 mod record;
 mod segment;
 
-pub(crate) use batch::{Head, Stamp, decode_body, encode};
+pub(crate) use batch::{Body, Head, Stamp, decode_body, encode};
 pub(crate) use record::{Op, Record};
 pub(crate) use segment::{SegmentHeader, parse_name, segment_name, temporary_name, torn_name};
 
