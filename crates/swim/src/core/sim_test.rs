@@ -297,6 +297,19 @@ fn a_healed_partition_ends_in_one_view() {
 }
 
 #[test]
+fn a_partition_heals_without_seeds() {
+    let mut sim = Sim::cluster(6, 4, 0.0);
+    (1..=4).for_each(|node| sim.input(node, Input::Seeds(Vec::new())));
+    sim.island = [address(1), address(2)].into();
+    sim.until("given up", 60, |sim| {
+        (1..=2).all(|node| [3, 4].into_iter().all(|far| sim.state(node, far) == Some(State::Dead)))
+    });
+    sim.run(10);
+    sim.island.clear();
+    sim.until("one view again", 60, |sim| sim.all_agree(4));
+}
+
+#[test]
 fn nodes_that_started_apart_find_together_through_a_seed() {
     let mut sim = Sim::new(5, 0.0);
     sim.island = [address(1), address(4)].into();
@@ -304,6 +317,7 @@ fn nodes_that_started_apart_find_together_through_a_seed() {
     sim.until("each side has found itself", 30, |sim| {
         alive(&sim.view(4)).len() == 2 && alive(&sim.view(6)).len() == 4
     });
+    sim.run(60);
     sim.island.clear();
     sim.until("one view", 60, |sim| sim.all_agree(6));
 }
@@ -398,6 +412,96 @@ fn a_suspicion_is_refuted_and_never_becomes_a_death() {
     sim.input(2, gossip(3, record(1, 1, 0, State::Suspect)));
     sim.until("refuted", 30, |sim| sim.all_agree(5) && sim.view(2)[0].incarnation >= 1);
     assert_eq!(sim.events(is_death), []);
+}
+
+/// What one node sends and says on one input, without delivering it.
+fn answers(sim: &mut Sim, node: u32, input: Input) -> Vec<(Target, Message, Vec<Record>)> {
+    let mut effects = Vec::new();
+    sim.nodes.get_mut(&node).unwrap().core.on(input, sim.now, &mut effects);
+    let packets = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Send { to, bytes } => Some((to, bytes)),
+        _ => None,
+    });
+    let opened = packets.map(|(to, bytes)| {
+        let (envelope, records) = crate::packet::open(&bytes, cluster_hash(CLUSTER)).unwrap();
+        (to, envelope.message, records.map(Result::unwrap).collect())
+    });
+    opened.collect()
+}
+
+fn says(records: &[Record], node: u32, state: State) -> bool {
+    records.iter().any(|record| record.id == id(node) && record.state == state)
+}
+
+#[test]
+fn a_node_held_dead_is_told_so_when_it_is_heard_of() {
+    let mut sim = Sim::cluster(3, 3, 0.0);
+    sim.run(30);
+    sim.input(1, gossip(2, record(3, 1, 0, State::Dead)));
+    let direct = answers(&mut sim, 1, packet_from(3, Message::Gossip {}, &[]));
+    assert!(
+        matches!(&direct[..], [(Target::Address(to), _, told)] if *to == address(3) && says(told, 3, State::Dead))
+    );
+    assert!(answers(&mut sim, 1, packet_from(3, Message::Gossip {}, &[])).is_empty());
+    sim.now += Duration::from_secs(1);
+    let hearsay = answers(&mut sim, 1, gossip(2, record(3, 1, 0, State::Alive)));
+    let name = address(3).to_string();
+    assert!(
+        matches!(&hearsay[..], [(Target::Name(to), _, told)] if *to == name && says(told, 3, State::Dead))
+    );
+}
+
+#[test]
+fn a_death_heard_in_a_sync_is_only_a_suspicion() {
+    let mut sim = Sim::cluster(3, 3, 0.0);
+    let sync = Message::Sync { want: crate::packet::Want::Nothing };
+    sim.input(1, packet_from(2, sync, &[record(3, 1, 0, State::Dead)]));
+    assert_eq!(sim.state(1, 3), Some(State::Suspect));
+}
+
+#[test]
+fn a_suspect_is_asked_again_and_told_of_its_suspicion() {
+    let mut sim = Sim::cluster(3, 2, 0.0);
+    sim.run(30);
+    sim.crash(2);
+    sim.until("suspected", 20, |sim| sim.state(1, 2) == Some(State::Suspect));
+    let mut chased = 0;
+    while sim.state(1, 2) == Some(State::Suspect) {
+        sim.now = sim.nodes[&1].core.next_deadline();
+        for (_, message, told) in answers(&mut sim, 1, Input::Timer) {
+            let Message::Ping { seq, .. } = message else { continue };
+            assert!(says(&told, 2, State::Suspect));
+            chased += usize::from(seq == 0);
+        }
+    }
+    assert!(chased >= 2, "{chased}");
+}
+
+#[test]
+fn a_ping_for_another_node_is_not_answered() {
+    let mut sim = Sim::cluster(3, 2, 0.0);
+    assert!(answers(&mut sim, 1, packet_from(2, Message::Ping { seq: 1, to: id(9) }, &[])).is_empty());
+    let mine = answers(&mut sim, 1, packet_from(2, Message::Ping { seq: 1, to: id(1) }, &[]));
+    assert!(matches!(mine[..], [(_, Message::Ack { seq: 1, stranger: false, .. }, _)]));
+}
+
+#[test]
+fn a_node_that_is_a_stranger_to_the_one_it_asks_introduces_itself() {
+    let mut sim = Sim::cluster(3, 2, 0.0);
+    sim.run(30);
+    let asked = answers(&mut sim, 1, packet_from(9, Message::Ping { seq: 1, to: id(1) }, &[]));
+    assert!(matches!(asked[..], [(_, Message::Ack { stranger: true, .. }, _)]));
+    let ack = Message::Ack { seq: 1, about: id(2), generation: Generation(1), stranger: true };
+    let introduced = answers(&mut sim, 1, packet_from(2, ack, &[]));
+    assert!(matches!(&introduced[..], [(_, Message::Gossip {}, told)] if says(told, 1, State::Alive)));
+}
+
+#[test]
+fn a_sync_repairs_what_gossip_has_missed() {
+    let mut sim = Sim::cluster(3, 4, 0.0);
+    sim.run(30);
+    sim.nodes.get_mut(&1).unwrap().core.table.get_mut(id(4)).unwrap().meta_version = 0;
+    sim.until("repaired", 120, |sim| sim.view(1)[3].meta_version == 1);
 }
 
 #[test]
