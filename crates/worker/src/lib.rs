@@ -1,1 +1,2 @@
 //! muster-worker
+pub mod core;
