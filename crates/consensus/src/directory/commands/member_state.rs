@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{Directory, MemberRow, MemberStatus};
 
 /// The only moves. Removal is a command of its own.
-pub static TRANSITIONS: Transitions<MemberStatus> = Transitions {
+pub(super) static TRANSITIONS: Transitions<MemberStatus> = Transitions {
     moves: &[
         (MemberStatus::Joining, &[MemberStatus::Active, MemberStatus::Draining]),
         (MemberStatus::Active, &[MemberStatus::Draining]),
