@@ -89,13 +89,21 @@ impl fmt::Display for Fault {
 
 /// Reads a job. The faults come in document order.
 pub fn parse(text: &str, format: Format) -> Result<JobSpec, Vec<Fault>> {
-    let load: fn(&str) -> Result<tree::Node, Fault> = match format {
-        Format::Toml => toml::load,
-        Format::Yaml => yaml::load,
-        Format::Json => json::load,
-    };
-    let root = load(text).map_err(|fault| vec![fault])?;
+    let root = load(text, format).map_err(|fault| vec![fault])?;
     job::read(root)
+}
+
+/// The document as JSON, unchecked: for tools that change a field before they submit it.
+pub fn to_json(text: &str, format: Format) -> Result<serde_json::Value, Fault> {
+    load(text, format).map(|root| root.value.to_json())
+}
+
+fn load(text: &str, format: Format) -> Result<tree::Node, Fault> {
+    match format {
+        Format::Toml => toml::load(text),
+        Format::Yaml => yaml::load(text),
+        Format::Json => json::load(text),
+    }
 }
 
 #[cfg(test)]
