@@ -1,11 +1,8 @@
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Barrier,
-        atomic::{AtomicU32, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Barrier, Condvar, Mutex, mpsc},
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -235,28 +232,35 @@ struct SlowDisk(SimDisk, Arc<Gate>);
 
 #[derive(Default)]
 struct Gate {
-    shut: std::sync::Mutex<bool>,
-    changed: std::sync::Condvar,
-    waiting: AtomicU32,
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    shut: bool,
+    waiting: bool,
 }
 
 impl Gate {
     fn set(&self, shut: bool) {
-        *self.shut.lock().unwrap() = shut;
+        self.state.lock().unwrap().shut = shut;
         self.changed.notify_all();
     }
 
     fn pass(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let guard = self.shut.lock().unwrap();
-        drop(self.changed.wait_while(guard, |shut| *shut).unwrap());
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let mut state = self.state.lock().unwrap();
+        state.waiting = state.shut;
+        self.changed.notify_all();
+        state = self.changed.wait_while(state, |state| state.shut).unwrap();
+        state.waiting = false;
     }
 
     fn wait_for_writer(&self) {
-        while self.waiting.load(Ordering::SeqCst) == 0 {
-            thread::yield_now();
-        }
+        let state = self.state.lock().unwrap();
+        let deadline = Duration::from_secs(60);
+        let (_, late) = self.changed.wait_timeout_while(state, deadline, |state| !state.waiting).unwrap();
+        assert!(!late.timed_out(), "the writer never synced");
     }
 }
 
@@ -427,6 +431,11 @@ fn disk_use_is_bounded_by_the_budget_and_nothing_live_is_lost() {
     let wal = open(&disk, options.clone());
     let quiet = wal.open_group(key(1, 1)).unwrap();
     append(&quiet, 1, 0..3);
+    let (tell, answer) = done();
+    quiet.save_vote(vote(6), tell).unwrap();
+    answer.wait().unwrap();
+    quiet.purge(log_id(1, 0)).unwrap();
+    quiet.save_committed(log_id(1, 2)).unwrap();
     let loud = wal.open_group(key(2, 1)).unwrap();
     for round in 0..200 {
         append(&loud, 1, round * 5..round * 5 + 5);
@@ -439,7 +448,11 @@ fn disk_use_is_bounded_by_the_budget_and_nothing_live_is_lost() {
     wal.close().unwrap();
 
     let wal = open(&disk, options);
-    assert_eq!(all(&wal.open_group(key(1, 1)).unwrap()), entries(1, 0..3));
+    let quiet = wal.open_group(key(1, 1)).unwrap();
+    assert_eq!(all(&quiet), entries(1, 1..3));
+    let reader = quiet.reader();
+    let kept = (reader.vote(), reader.purged(), reader.committed());
+    assert_eq!(kept, (Some(vote(6)), Some(log_id(1, 0)), Some(log_id(1, 2))));
     assert_eq!(all(&wal.open_group(key(2, 1)).unwrap()), entries(1, 998..1000));
 }
 
