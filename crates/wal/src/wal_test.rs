@@ -259,7 +259,8 @@ impl Gate {
     fn wait_for_writer(&self) {
         let state = self.state.lock().unwrap();
         let deadline = Duration::from_secs(60);
-        let (_, late) = self.changed.wait_timeout_while(state, deadline, |state| !state.waiting).unwrap();
+        let (state, late) = self.changed.wait_timeout_while(state, deadline, |state| !state.waiting).unwrap();
+        drop(state);
         assert!(!late.timed_out(), "the writer never synced");
     }
 }

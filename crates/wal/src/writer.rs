@@ -15,13 +15,13 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn spawn(store: Store, shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {
         let writer = Self { store, shared, load: Vec::new() };
+        writer.publish();
         thread::Builder::new().name("muster-wal".to_owned()).spawn(move || writer.run())
     }
 
     fn run(mut self) {
         let shared = self.shared.clone();
         let _guard = PanicGuard(&shared);
-        self.publish();
         let outcome = self.serve();
         if let Err(fault) = outcome.and_then(|()| self.store.close()) {
             shared.fail(fault.into(), self.load);
