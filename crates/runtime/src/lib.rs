@@ -7,10 +7,12 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod crash;
 pub mod random;
 pub mod task;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
+pub use crash::crash_point;
 pub use task::{TaskKind, TaskScope};
 pub use tokio_util::sync::CancellationToken;
