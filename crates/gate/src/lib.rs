@@ -1,1 +1,3 @@
-//! muster-gate
+//! Gates.
+
+pub mod machine;

@@ -1,0 +1,32 @@
+use super::*;
+use crate::machine::fixture::{Bench, Case, repeat, success};
+use crate::machine::commands::{SetJob};
+use muster_machine::Reason;
+
+pub(crate) const CASES: &[Case] = &[
+    success("a finished job of that age becomes its tombstone", || {
+        let mut bench = Bench::ended();
+        bench.wait(100);
+        let outcome = bench.run(0, CleanupOldJobs { max_age_ms: 100 });
+        assert_eq!(outcome.reply(), Ok(Cleanup::Purged(JobStatus::Failed)));
+        outcome
+    }),
+    success("a registration without a submission becomes void", || {
+        let mut bench = Bench::blank();
+        bench.wait(60_000);
+        let outcome = bench.run(0, CleanupOldJobs { max_age_ms: 60_000 });
+        assert_eq!(bench.run(0, SetJob::creation()).rejection(), Some(&Reason::Gone { status: JobStatus::Void }));
+        outcome
+    }),
+    repeat("of a purge", || Bench::purged().run(0, CleanupOldJobs { max_age_ms: 0 })),
+    repeat("a younger one is kept", || {
+        let outcome = Bench::ended().run(0, CleanupOldJobs { max_age_ms: 1 });
+        assert_eq!(outcome.reply(), Ok(Cleanup::Kept));
+        outcome
+    }),
+    repeat("an open one is kept, however old", || {
+        let mut bench = Bench::submitted();
+        bench.wait(u32::MAX.into());
+        bench.run(0, CleanupOldJobs { max_age_ms: 0 })
+    }),
+];
