@@ -1,1 +1,3 @@
-//! muster-manager
+//! Runs jobs in one datacenter.
+
+pub mod machine;

@@ -1,0 +1,1 @@
+//! Any sequence of commands keeps the invariants.

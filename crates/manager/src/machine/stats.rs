@@ -1,0 +1,230 @@
+//! Numbers over time: windows of counters and histograms, at falling resolution.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use muster_wire::job::{StatTotal, StatTotals};
+use muster_wire::{NodeId, WorkflowIx};
+use serde::{Deserialize, Serialize};
+
+use super::limits::{HISTOGRAM_BUCKETS_MAX, STAT_NAMES_MAX, STATS_BYTES_MAX};
+
+/// The finest window, milliseconds.
+pub const WINDOW_MS: u64 = 1_000;
+/// The coarsest window, milliseconds; beyond the bound the first windows are dropped.
+pub const WINDOW_MS_MAX: u64 = WINDOW_MS << 12;
+/// An estimate of what one name of one window takes encoded.
+const CELL_BYTES: usize = 64;
+/// An estimate of what one bucket takes encoded.
+const BUCKET_BYTES: usize = 8;
+
+/// Counts by bucket: bucket `b` holds values in `[2^(b/scale), 2^((b+1)/scale))`. The smallest bucket also holds what
+/// is not above zero.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Buckets per power of two. Only histograms of one scale can be merged.
+    pub scale: u8,
+    /// Counts, by bucket.
+    pub buckets: BTreeMap<i16, u64>,
+}
+
+impl Histogram {
+    /// Adds another of the same scale; `false`: it has another scale or too many buckets, and nothing changed.
+    #[must_use]
+    pub fn merge(&mut self, other: &Self) -> bool {
+        let fits = self.scale == other.scale && other.buckets.len() <= HISTOGRAM_BUCKETS_MAX;
+        if fits {
+            other.buckets.iter().for_each(|(bucket, count)| self.add(*bucket, *count));
+        }
+        fits
+    }
+
+    fn add(&mut self, bucket: i16, count: u64) {
+        let sum = self.buckets.entry(bucket).or_default();
+        *sum = sum.saturating_add(count);
+        while self.buckets.len() > HISTOGRAM_BUCKETS_MAX {
+            self.fold_lowest();
+        }
+    }
+
+    /// The two lowest buckets become one: the tail that people look at stays exact.
+    fn fold_lowest(&mut self) {
+        let Some((_, lowest)) = self.buckets.pop_first() else { return };
+        if let Some(mut next) = self.buckets.first_entry() {
+            *next.get_mut() = next.get().saturating_add(lowest);
+        }
+    }
+}
+
+/// What one window of one workflow holds.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Window {
+    /// Sums within the window.
+    pub counters: StatTotals,
+    /// Distributions within the window.
+    pub histograms: BTreeMap<String, Histogram>,
+    /// Samples that belong to an earlier window that was closed before they came.
+    pub late: u64,
+}
+
+/// One window of one workflow as one worker saw it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WindowRow {
+    /// The workflow.
+    pub workflow: WorkflowIx,
+    /// Who saw it: a worker.
+    pub source: NodeId,
+    /// Where the window starts, ms since 1970.
+    pub start_ms: u64,
+    /// What it holds.
+    pub window: Window,
+}
+
+/// All windows of a job.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Stats {
+    /// The present width of a window.
+    window_ms: u64,
+    windows: OrdMap<(WorkflowIx, u64), Arc<Window>>,
+    /// The newest window that each source has closed.
+    closed: OrdMap<(WorkflowIx, NodeId), u64>,
+    bytes: u64,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self { window_ms: WINDOW_MS, windows: OrdMap::new(), closed: OrdMap::new(), bytes: 0 }
+    }
+}
+
+impl Stats {
+    /// The present width of a window, milliseconds.
+    pub const fn window_ms(&self) -> u64 {
+        self.window_ms
+    }
+
+    /// The windows of a workflow by start.
+    pub fn windows(&self, workflow: WorkflowIx) -> impl Iterator<Item = (u64, &Window)> {
+        let range = (workflow, 0)..=(workflow, u64::MAX);
+        self.windows.range(range).map(|((_, start_ms), window)| (*start_ms, window.as_ref()))
+    }
+
+    /// Sources that have closed a window.
+    pub fn sources(&self) -> usize {
+        self.closed.len()
+    }
+
+    /// Has this source closed this window before?
+    pub fn is_closed(&self, row: &WindowRow) -> bool {
+        self.closed.get(&(row.workflow, row.source)).is_some_and(|newest| row.start_ms <= *newest)
+    }
+
+    /// Merges one window of one source; `false`: a histogram could not be merged.
+    pub(super) fn add(&mut self, row: &WindowRow) -> bool {
+        self.closed.insert((row.workflow, row.source), row.start_ms);
+        let merged = self.put((row.workflow, row.start_ms - row.start_ms % self.window_ms), &row.window);
+        while self.bytes > STATS_BYTES_MAX as u64 {
+            self.shrink();
+        }
+        merged
+    }
+
+    fn put(&mut self, at: (WorkflowIx, u64), window: &Window) -> bool {
+        let mut sum = self.windows.get(&at).map(|known| (**known).clone()).unwrap_or_default();
+        let before = bytes_of(&sum);
+        let merged = merge(&mut sum, window);
+        self.bytes = (self.bytes + bytes_of(&sum)).saturating_sub(before);
+        self.windows.insert(at, Arc::new(sum));
+        merged
+    }
+
+    fn shrink(&mut self) {
+        match self.window_ms < WINDOW_MS_MAX {
+            true => self.coarsen(),
+            false => self.drop_first(),
+        }
+    }
+
+    fn drop_first(&mut self) {
+        let Some((at, window)) = self.windows.get_min().cloned() else { return self.bytes = 0 };
+        self.windows.remove(&at);
+        self.bytes = self.bytes.saturating_sub(bytes_of(&window));
+    }
+
+    fn coarsen(&mut self) {
+        let fine = std::mem::take(&mut self.windows);
+        self.window_ms = self.window_ms.saturating_mul(2);
+        self.bytes = 0;
+        for ((workflow, start_ms), window) in fine {
+            self.put((workflow, start_ms - start_ms % self.window_ms), &window);
+        }
+    }
+}
+
+fn bytes_of(window: &Window) -> u64 {
+    let buckets: usize = window.histograms.values().map(|histogram| histogram.buckets.len()).sum();
+    ((1 + window.counters.len() + window.histograms.len()) * CELL_BYTES + buckets * BUCKET_BYTES) as u64
+}
+
+fn merge(sum: &mut Window, more: &Window) -> bool {
+    sum.late = sum.late.saturating_add(more.late);
+    add_totals(&mut sum.counters, &more.counters);
+    let mut merged = true;
+    for (name, histogram) in more.histograms.iter().take(STAT_NAMES_MAX) {
+        merged &= merge_histogram(&mut sum.histograms, name, histogram);
+    }
+    merged
+}
+
+fn merge_histogram(sum: &mut BTreeMap<String, Histogram>, name: &str, more: &Histogram) -> bool {
+    match sum.get_mut(name) {
+        Some(known) => known.merge(more),
+        None => put_histogram(sum, name, more),
+    }
+}
+
+fn put_histogram(sum: &mut BTreeMap<String, Histogram>, name: &str, more: &Histogram) -> bool {
+    let fits = sum.len() < STAT_NAMES_MAX && more.buckets.len() <= HISTOGRAM_BUCKETS_MAX;
+    if fits {
+        sum.insert(name.to_owned(), more.clone());
+    }
+    fits
+}
+
+/// Adds totals by name; answers how many names did not fit. Numbers that are not finite are left out.
+pub fn add_totals(sum: &mut StatTotals, more: &StatTotals) -> usize {
+    let finite = more.iter().filter(|(_, total)| is_finite(total));
+    finite.filter(|(name, total)| !add_total(sum, name, total)).count()
+}
+
+fn is_finite(total: &StatTotal) -> bool {
+    [total.sum, total.min, total.max].iter().all(|number| number.is_finite())
+}
+
+fn add_total(sum: &mut StatTotals, name: &str, more: &StatTotal) -> bool {
+    match sum.get_mut(name) {
+        Some(known) => add_known(known, more),
+        None => put_total(sum, name, more),
+    }
+}
+
+fn add_known(known: &mut StatTotal, more: &StatTotal) -> bool {
+    known.count = known.count.saturating_add(more.count);
+    known.sum += more.sum;
+    known.min = known.min.min(more.min);
+    known.max = known.max.max(more.max);
+    true
+}
+
+fn put_total(sum: &mut StatTotals, name: &str, more: &StatTotal) -> bool {
+    let fits = sum.len() < STAT_NAMES_MAX;
+    if fits {
+        sum.insert(name.to_owned(), more.clone());
+    }
+    fits
+}
+
+#[cfg(test)]
+#[path = "stats_test.rs"]
+mod stats_test;

@@ -1,0 +1,68 @@
+use super::*;
+
+fn total(sum: f64) -> StatTotal {
+    StatTotal { count: 1, sum, min: sum, max: sum }
+}
+
+fn window(names: usize) -> Window {
+    let counters = (0..names).map(|name| (format!("n{name}"), total(1.0))).collect();
+    Window { counters, ..Window::default() }
+}
+
+fn row(source: u128, start_ms: u64, names: usize) -> WindowRow {
+    WindowRow { workflow: WorkflowIx(0), source: NodeId(source), start_ms, window: window(names) }
+}
+
+#[test]
+fn totals_are_added_by_name() {
+    let mut sum = StatTotals::from([("rows".to_owned(), total(2.0))]);
+    let more = StatTotals::from([("rows".to_owned(), total(5.0)), ("odd".to_owned(), total(f64::NAN))]);
+    assert_eq!(add_totals(&mut sum, &more), 0);
+    assert_eq!(
+        sum,
+        StatTotals::from([("rows".to_owned(), StatTotal { count: 2, sum: 7.0, min: 2.0, max: 5.0 })])
+    );
+}
+
+#[test]
+fn a_name_beyond_the_bound_is_counted_and_left_out() {
+    let mut sum = window(STAT_NAMES_MAX).counters;
+    assert_eq!(add_totals(&mut sum, &StatTotals::from([("zz".to_owned(), total(1.0))])), 1);
+    assert_eq!(sum.len(), STAT_NAMES_MAX);
+}
+
+#[test]
+fn histograms_of_another_scale_are_not_merged() {
+    let mut one = Histogram { scale: 4, buckets: BTreeMap::from([(1, 2)]) };
+    assert!(one.merge(&Histogram { scale: 4, buckets: BTreeMap::from([(1, 3)]) }));
+    assert!(!one.merge(&Histogram { scale: 8, buckets: BTreeMap::from([(1, 3)]) }));
+    assert_eq!(one.buckets[&1], 5);
+}
+
+#[test]
+fn a_histogram_beyond_its_bound_folds_its_lowest_buckets() {
+    let mut one = Histogram { scale: 4, buckets: BTreeMap::new() };
+    (0..200_i16).for_each(|bucket| one.add(bucket, 1));
+    assert_eq!(one.buckets.len(), HISTOGRAM_BUCKETS_MAX);
+    assert_eq!(one.buckets.values().sum::<u64>(), 200);
+}
+
+#[test]
+fn windows_beyond_the_bound_become_coarser_and_lose_no_count() {
+    let mut stats = Stats::default();
+    for second in 0..5_000 {
+        assert!(stats.add(&row(1, second * 1_000, 16)));
+    }
+    let counted: u64 = stats.windows(WorkflowIx(0)).map(|(_, window)| window.counters["n0"].count).sum();
+    assert_eq!(counted, 5_000);
+    assert!(stats.window_ms() > WINDOW_MS && stats.bytes <= STATS_BYTES_MAX as u64);
+}
+
+#[test]
+fn a_window_is_closed_once_by_each_source() {
+    let mut stats = Stats::default();
+    stats.add(&row(1, 2_000, 1));
+    assert!(stats.is_closed(&row(1, 1_000, 1)));
+    assert!(!stats.is_closed(&row(2, 1_000, 1)));
+    assert!(!stats.is_closed(&row(1, 3_000, 1)));
+}
