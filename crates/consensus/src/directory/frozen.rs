@@ -43,7 +43,7 @@ struct FrozenSet(Vec<RaftId>, Option<(RaftId, RaftId)>, u64, Incarnation);
 struct FrozenSummary(JobStatus, u64, Token, u8, u64, Option<u64>, Option<u64>, bool);
 
 #[derive(Serialize, Deserialize)]
-struct FrozenRetired(JobId, JobStatus, Token, u64, Option<Fingerprint>, Fingerprint);
+struct FrozenRetired(JobId, u8, Token, u64, Option<Fingerprint>, Fingerprint);
 
 pub(super) fn encode(directory: &Directory) -> Result<Vec<u8>, CodecError> {
     muster_wire::encode(&Frozen {
@@ -65,7 +65,7 @@ pub(super) fn restore(bytes: &[u8]) -> Result<Directory, CodecError> {
         Directory { feature: frozen.feature, last_member: frozen.last_member, ..Directory::default() };
     frozen.members.into_iter().for_each(|row| directory.put_member(Arc::unwrap_or_clone(row)));
     frozen.jobs.into_iter().for_each(|row| directory.put_job(row.thaw()));
-    frozen.retired.into_iter().for_each(|row| directory.put_retired(row.thaw()));
+    frozen.retired.into_iter().try_for_each(|row| row.thaw().map(|row| directory.put_retired(row)))?;
     Ok(directory)
 }
 
@@ -151,11 +151,34 @@ impl FrozenSummary {
 
 impl FrozenRetired {
     fn of(row: &Retired) -> Self {
-        Self(row.job, row.status, row.token, row.at_ms, row.key, row.digest)
+        Self(row.job, code(row.status), row.token, row.at_ms, row.key, row.digest)
     }
 
-    fn thaw(self) -> Retired {
-        let Self(job, status, token, at_ms, key, digest) = self;
-        Retired { job, status, token, at_ms, key, digest }
+    fn thaw(self) -> Result<Retired, CodecError> {
+        let Self(job, code, token, at_ms, key, digest) = self;
+        let status = status(code).ok_or_else(|| CodecError::Malformed(format!("job status {code}")))?;
+        Ok(Retired { job, status, token, at_ms, key, digest })
     }
+}
+
+/// One byte for a tombstone's status; never renumbered.
+const fn code(status: JobStatus) -> u8 {
+    match status {
+        JobStatus::Submitted => 1,
+        JobStatus::Queued => 2,
+        JobStatus::Dispatching => 3,
+        JobStatus::Running => 4,
+        JobStatus::Completing => 5,
+        JobStatus::Cancelling => 6,
+        JobStatus::Completed => 7,
+        JobStatus::Partial => 8,
+        JobStatus::Failed => 9,
+        JobStatus::Cancelled => 10,
+        JobStatus::TimedOut => 11,
+        JobStatus::Void => 12,
+    }
+}
+
+fn status(wanted: u8) -> Option<JobStatus> {
+    JobStatus::ALL.iter().copied().find(|status| code(*status) == wanted)
 }

@@ -57,30 +57,21 @@ impl Directory {
         dropped.len()
     }
 
-    /// Adds or replaces a member's row. The newest member that was not removed owns the name.
+    /// Adds or replaces a member's row, whose name never changes. The newest member that was not removed owns it.
     pub(super) fn put_member(&mut self, row: MemberRow) {
         self.last_member = self.last_member.max(row.number);
-        self.index_name(&row);
+        let name = row.name.clone();
         self.members.insert(row.number, Arc::new(row));
+        self.index_name(name);
         self.forget_removed();
     }
 
-    fn index_name(&mut self, row: &MemberRow) {
-        let owner = self.names.get(&row.name).copied().unwrap_or_default();
-        let change: fn(&mut Self, &MemberRow) = match (row.is_present(), owner.cmp(&row.number)) {
-            (true, std::cmp::Ordering::Less) => Self::give_name,
-            (false, std::cmp::Ordering::Equal) => Self::free_name,
-            (true | false, _) => |_, _| (),
+    fn index_name(&mut self, name: String) {
+        let owner = self.members.values().rev().find(|row| row.is_present() && row.name == name);
+        match owner.map(|row| row.number) {
+            Some(number) => self.names.insert(name, number),
+            None => self.names.remove(&name),
         };
-        change(self, row);
-    }
-
-    fn give_name(&mut self, row: &MemberRow) {
-        self.names.insert(row.name.clone(), row.number);
-    }
-
-    fn free_name(&mut self, row: &MemberRow) {
-        self.names.remove(&row.name);
     }
 
     /// Rows of removed members are bounded; one that still stands in a set is kept.

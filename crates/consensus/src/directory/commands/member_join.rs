@@ -48,13 +48,7 @@ impl Apply<Directory> for MemberJoin {
 
 impl MemberJoin {
     fn rejoin(self, directory: &mut Directory, known: MemberRow) -> Outcome {
-        if !known.is_present() {
-            return Reason::not_allowed(removed_text(&known)).into();
-        }
-        if self.generation < known.generation {
-            return Reason::Stale.into();
-        }
-        if let Err(reason) = self.name_is_free(directory, known.number) {
+        if let Err(reason) = self.may_rejoin(directory, &known) {
             return reason.into();
         }
         let joined = Joined { member: known.number };
@@ -64,6 +58,19 @@ impl MemberJoin {
         }
         directory.put_member(row);
         Outcome::applied(&joined)
+    }
+
+    fn may_rejoin(&self, directory: &Directory, known: &MemberRow) -> Result<(), Reason> {
+        if !known.is_present() {
+            return Err(Reason::not_allowed(removed_text(known)));
+        }
+        if self.name != known.name {
+            return Err(Reason::not_allowed(format!("member {} is named `{}`", known.number, known.name)));
+        }
+        match self.generation < known.generation {
+            true => Err(Reason::Stale),
+            false => directory.keeps_name(known),
+        }
     }
 
     /// A new generation is alive until it is told dead itself.
@@ -97,13 +104,12 @@ impl MemberJoin {
         if present >= MEMBERS_MAX {
             return Err(Reason::LimitReached { what: "members".into() });
         }
-        self.name_is_free(directory, number)
+        self.name_is_free(directory)
     }
 
     /// A name goes to another node only when its owner was removed or is held dead.
-    fn name_is_free(&self, directory: &Directory, number: MemberNumber) -> Result<(), Reason> {
-        let owner = directory.member_by_name(&self.name).filter(|row| row.number != number);
-        match owner.filter(|row| row.dead_since_ms.is_none() || row.number > number) {
+    fn name_is_free(&self, directory: &Directory) -> Result<(), Reason> {
+        match directory.member_by_name(&self.name).filter(|owner| owner.dead_since_ms.is_none()) {
             Some(owner) => Err(Reason::not_allowed(taken_text(owner))),
             None => Ok(()),
         }
@@ -128,11 +134,21 @@ impl MemberJoin {
     }
 }
 
+impl Directory {
+    /// A member that was held dead may have lost its name to another node: it does not come back then.
+    pub(super) fn keeps_name(&self, known: &MemberRow) -> Result<(), Reason> {
+        match self.member_by_name(&known.name).filter(|owner| owner.number != known.number) {
+            Some(owner) => Err(Reason::not_allowed(taken_text(owner))),
+            None => Ok(()),
+        }
+    }
+}
+
 fn taken_text(owner: &MemberRow) -> String {
     let MemberRow { name, number, node, .. } = owner;
     format!(
-        "the name `{name}` belongs to member {number} (node {node}), which is neither removed nor dead: \
-         `muster node remove {name}`"
+        "the name `{name}` belongs to member {number} (node {node}), which was not removed: `muster node \
+         remove {name}`"
     )
 }
 

@@ -50,9 +50,21 @@ impl Apply<Directory> for MemberState {
         if row == known {
             return Outcome::same();
         }
-        directory.put_member(row);
-        Outcome::done()
+        store(directory, row)
     }
+}
+
+/// Only a dead member may stand under a name that another node has taken.
+fn store(directory: &mut Directory, row: MemberRow) -> Outcome {
+    let allowed = match row.dead_since_ms {
+        Some(_) => Ok(()),
+        None => directory.keeps_name(&row),
+    };
+    if let Err(reason) = allowed {
+        return reason.into();
+    }
+    directory.put_member(row);
+    Outcome::done()
 }
 
 impl MemberState {
