@@ -1,1 +1,5 @@
-//! muster-node
+//! What every process of muster shares: configuration, telemetry, the HTTP server, the composition of a node, and the
+//! driver of reconcilers.
+
+pub mod driver;
+pub mod http;

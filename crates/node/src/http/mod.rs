@@ -1,0 +1,18 @@
+//! The HTTP server kit: every node's server, its layers and its errors.
+//!
+//! ```text
+//!   Server ── accepts, bounded ──▶ layers ── counted, deadline, role, body limit, errors as problem documents ──▶ routes
+//! ```
+
+mod access;
+mod layers;
+mod problem;
+mod server;
+
+pub use access::{Access, AccessRole, AccessToken};
+pub use layers::{Layers, layered};
+pub use problem::{Answer, Problem};
+pub use server::{Server, ServerBounds, ServerParts};
+
+#[cfg(test)]
+mod http_test;
