@@ -114,21 +114,34 @@ impl Core {
     fn learn_about_me(&mut self, record: &Record) {
         match record.generation.cmp(&self.me.generation) {
             std::cmp::Ordering::Less => (),
-            std::cmp::Ordering::Equal => self.refute(record),
+            std::cmp::Ordering::Equal => self.answer(record),
             std::cmp::Ordering::Greater => self.yield_to_successor(),
         }
     }
 
-    fn refute(&mut self, record: &Record) {
-        if self.leaving || !self.is_outdone(record) {
-            return;
+    /// Whoever still doubts this node has missed what it said: it says it again, beginning with its answer to them.
+    fn answer(&mut self, record: &Record) {
+        if self.is_missed(record) {
+            self.queue.push(self.id);
         }
+        if !self.leaving && self.is_outdone(record) {
+            self.refute(record);
+        }
+    }
+
+    fn refute(&mut self, record: &Record) {
         self.me.incarnation = self.me.incarnation.max(record.incarnation).saturating_add(1);
         self.me.meta_version = self.outdone_version(record);
         self.news_of_me();
         if !record.state.is_live() {
             self.emit(Event::SelfDead);
         }
+    }
+
+    /// A doubt that this node has answered already.
+    fn is_missed(&self, record: &Record) -> bool {
+        record.state != State::Alive
+            && (record.incarnation, record.state) < (self.me.incarnation, self.me.state)
     }
 
     /// Does it say more than this node has said itself?

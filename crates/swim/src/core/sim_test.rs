@@ -399,6 +399,17 @@ fn a_node_that_hears_of_its_own_death_refutes_it() {
 }
 
 #[test]
+fn an_answered_doubt_is_answered_again_to_whoever_has_missed_it() {
+    let mut sim = Sim::cluster(3, 3, 0.0);
+    sim.input(1, gossip(2, record(1, 1, 0, State::Suspect)));
+    sim.run(30);
+    let doubt = packet_from(2, Message::Ping { seq: 1, to: id(1) }, &[record(1, 1, 0, State::Suspect)]);
+    let told = answers(&mut sim, 1, doubt);
+    assert!(matches!(&told[..], [(_, Message::Ack { .. }, told)] if told[0].incarnation == 1));
+    assert_eq!(sim.view(1)[0].incarnation, 1);
+}
+
+#[test]
 fn a_false_death_is_taken_back_by_its_subject() {
     let mut sim = Sim::cluster(4, 5, 0.0);
     sim.input(2, gossip(3, record(1, 1, 0, State::Dead)));
