@@ -82,4 +82,4 @@ impl Machine for Directory {
 #[cfg(test)]
 mod property_test;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -8,19 +8,19 @@ use muster_wire::{Generation, GroupId, JobId, MemberNumber, NodeId, Token};
 
 use super::*;
 
-pub(super) struct Bench {
-    pub(super) replica: Replica<Directory>,
-    pub(super) index: u64,
-    pub(super) now_ms: u64,
+pub(crate) struct Bench {
+    pub(crate) replica: Replica<Directory>,
+    pub(crate) index: u64,
+    pub(crate) now_ms: u64,
 }
 
 impl Bench {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { replica: Replica::born(GroupId(0), JobId(0)), index: 0, now_ms: 1_000_000 }
     }
 
     /// So many founded members, each with room for 100 groups.
-    pub(super) fn of(members: u32) -> Self {
+    pub(crate) fn of(members: u32) -> Self {
         let mut bench = Self::new();
         for number in 1..=members {
             bench.applied(&founding(number));
@@ -28,15 +28,15 @@ impl Bench {
         bench
     }
 
-    pub(super) fn directory(&self) -> &Directory {
+    pub(crate) fn directory(&self) -> &Directory {
         self.replica.machine()
     }
 
-    pub(super) fn entry<C: Command>(&self, command: &C) -> Vec<u8> {
+    pub(crate) fn entry<C: Command>(&self, command: &C) -> Vec<u8> {
         Entry::new(JobId(0), Token(0), self.now_ms).with(command).unwrap().encode().unwrap()
     }
 
-    pub(super) fn apply<C: Apply<Directory>>(&mut self, command: &C) -> EntryReply {
+    pub(crate) fn apply<C: Apply<Directory>>(&mut self, command: &C) -> EntryReply {
         self.index += 1;
         self.now_ms += 1;
         let bytes = self.entry(command);
@@ -44,14 +44,14 @@ impl Bench {
     }
 
     /// Expects that it changes something.
-    pub(super) fn applied<C: Apply<Directory>>(&mut self, command: &C) -> C::Reply {
+    pub(crate) fn applied<C: Apply<Directory>>(&mut self, command: &C) -> C::Reply {
         let reply = self.apply(command);
         assert_eq!(reply.outcomes[0].word(), "applied", "{:?}", reply.outcomes[0]);
         reply.reply(0).unwrap()
     }
 
     /// Expects that it changes nothing and is no refusal.
-    pub(super) fn same<C: Apply<Directory>>(&mut self, command: &C) -> C::Reply {
+    pub(crate) fn same<C: Apply<Directory>>(&mut self, command: &C) -> C::Reply {
         let before = self.directory().encode().unwrap();
         let reply = self.apply(command);
         assert_eq!(reply.outcomes[0].word(), "noop", "{:?}", reply.outcomes[0]);
@@ -60,7 +60,7 @@ impl Bench {
     }
 
     /// Expects a refusal that changes nothing.
-    pub(super) fn refused<C: Apply<Directory>>(&mut self, command: &C) -> Reason {
+    pub(crate) fn refused<C: Apply<Directory>>(&mut self, command: &C) -> Reason {
         let before = self.directory().encode().unwrap();
         let reply = self.apply(command);
         assert_eq!(self.directory().encode().unwrap(), before);
@@ -68,17 +68,17 @@ impl Bench {
     }
 
     /// Registers with these replicas wanted and answers the row.
-    pub(super) fn registered(&mut self, id: u128) -> JobRow {
+    pub(crate) fn registered(&mut self, id: u128) -> JobRow {
         self.applied(&register(id));
         self.directory().job(JobId(id)).unwrap().clone()
     }
 }
 
-pub(super) fn founding(number: u32) -> MemberJoin {
+pub(crate) fn founding(number: u32) -> MemberJoin {
     MemberJoin { founding: Some(MemberNumber(number)), voter: number <= 5, ..join(number) }
 }
 
-pub(super) fn join(id: u32) -> MemberJoin {
+pub(crate) fn join(id: u32) -> MemberJoin {
     MemberJoin {
         node: NodeId(u128::from(id)),
         name: format!("n{id}"),
@@ -92,7 +92,7 @@ pub(super) fn join(id: u32) -> MemberJoin {
     }
 }
 
-pub(super) fn register(id: u128) -> RegisterJob {
+pub(crate) fn register(id: u128) -> RegisterJob {
     RegisterJob {
         job: JobId(id),
         key: Some(format!("key-{id}")),
@@ -106,11 +106,11 @@ pub(super) fn register(id: u128) -> RegisterJob {
     }
 }
 
-pub(super) fn digest(byte: u8) -> Digest {
+pub(crate) fn digest(byte: u8) -> Digest {
     Digest([byte; 32])
 }
 
-pub(super) fn summary(version: u64, status: JobStatus) -> JobSummary {
+pub(crate) fn summary(version: u64, status: JobStatus) -> JobSummary {
     JobSummary {
         status,
         version,
@@ -123,10 +123,10 @@ pub(super) fn summary(version: u64, status: JobStatus) -> JobSummary {
     }
 }
 
-pub(super) fn retiring(id: u128, status: JobStatus) -> Retiring {
+pub(crate) fn retiring(id: u128, status: JobStatus) -> Retiring {
     Retiring { job: JobId(id), status, token: Token(7) }
 }
 
-pub(super) fn retire(bench: &Bench, jobs: Vec<Retiring>) -> RetireJobs {
+pub(crate) fn retire(bench: &Bench, jobs: Vec<Retiring>) -> RetireJobs {
     RetireJobs { jobs, now_ms: bench.now_ms, keep_ms: 60_000 }
 }

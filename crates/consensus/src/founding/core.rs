@@ -46,7 +46,17 @@ pub(super) fn decide(me: &Standing, answers: &[Answer]) -> Result<Decision, Foun
     if let Some(decision) = existing(me, answers)? {
         return Ok(decision);
     }
-    let Some(number) = me.number() else { return Ok(Decision::Wait(silent_or_blank(answers))) };
+    match me.number() {
+        Some(number) => towards_founding(me, number, answers),
+        None => Ok(Decision::Wait(names(answers))),
+    }
+}
+
+fn towards_founding(
+    me: &Standing,
+    number: MemberNumber,
+    answers: &[Answer],
+) -> Result<Decision, FoundingError> {
     check_lists(me, answers)?;
     if let Some(why) = answers.iter().find_map(taken) {
         return Ok(Decision::Blocked(why));
@@ -100,7 +110,7 @@ fn silent(answers: &[Answer]) -> Vec<String> {
 }
 
 /// A node that is not in the list needs a cluster: it waits for anybody that has one.
-fn silent_or_blank(answers: &[Answer]) -> Vec<String> {
+fn names(answers: &[Answer]) -> Vec<String> {
     answers.iter().map(|answer| answer.name.clone()).collect()
 }
 

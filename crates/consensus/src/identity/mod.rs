@@ -122,19 +122,24 @@ pub fn open(data_dir: &Path, name: &str, role: Role) -> Result<Identity, Identit
 }
 
 fn check(dir: &Path, mut record: Record, (name, role): (&str, Role)) -> Result<Record, IdentityError> {
-    let dir = dir.to_path_buf();
     if record.role != role {
-        return Err(IdentityError::RoleChanged { dir, was: record.role, is: role });
+        return Err(IdentityError::RoleChanged { dir: dir.into(), was: record.role, is: role });
     }
-    let is_member = record.member != MemberNumber(0);
-    if is_member && record.name != name {
-        return Err(IdentityError::NameChanged { dir, was: record.name, is: name.into() });
-    }
-    if is_member && !file::is_filled(&dir.join(WAL_DIR)) {
-        return Err(IdentityError::WalMissing { dir, member: record.member, name: record.name });
+    if record.member != MemberNumber(0) {
+        check_member(dir, &record, name)?;
     }
     record.name = name.into();
     Ok(record)
+}
+
+/// What has a number has a name for good, and a log.
+fn check_member(dir: &Path, record: &Record, name: &str) -> Result<(), IdentityError> {
+    let (dir, was) = (dir.to_path_buf(), record.name.clone());
+    match (was == name, file::is_filled(&dir.join(WAL_DIR))) {
+        (true, true) => Ok(()),
+        (false, _) => Err(IdentityError::NameChanged { dir, was, is: name.into() }),
+        (true, false) => Err(IdentityError::WalMissing { dir, member: record.member, name: was }),
+    }
 }
 
 impl Identity {
