@@ -2,6 +2,7 @@
 //! subcommand in [`SUBCOMMANDS`].
 
 mod arrows;
+mod bench;
 mod ci;
 mod complexity;
 mod fix;
@@ -35,6 +36,11 @@ const SUBCOMMANDS: &[Subcommand] = &[
         name: "ci",
         about: "[STEPS…]  run every check that is no test, or the named ones",
         run: ci::run,
+    },
+    Subcommand {
+        name: "bench",
+        about: "[submit|jobs|failover]  measure a cluster of processes beside the raw disk",
+        run: bench::run,
     },
     Subcommand { name: "fix", about: "apply clippy's suggestions and format", run: fix::run },
 ];

@@ -1,0 +1,358 @@
+//! A whole cluster of processes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use muster_client::{Client, ClientOptions};
+use muster_wire::api::{GroupView, JobView};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::wait::{PATIENCE, eventually, within};
+use crate::{config, metrics};
+
+/// How many nodes of each kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Topology {
+    /// Gates.
+    pub gates: u8,
+    /// Datacenters.
+    pub dcs: u8,
+    /// Managers in each datacenter.
+    pub managers: u8,
+    /// Workers in each datacenter.
+    pub workers: u8,
+    /// Cores of each worker.
+    pub cores: u32,
+}
+
+impl Topology {
+    /// Three gates, one datacenter of three managers and two workers.
+    pub const HA: Self = Self { gates: 3, dcs: 1, managers: 3, workers: 2, cores: 4 };
+    /// One of each.
+    pub const SMALL: Self = Self { gates: 1, dcs: 1, managers: 1, workers: 1, cores: 4 };
+}
+
+/// What a node is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Gate.
+    Gate,
+    /// Manager.
+    Manager,
+    /// Worker.
+    Worker,
+}
+
+impl Role {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Manager => "manager",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// Where a node is to be.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// `g1`, `dc1-m2`, `dc2-w1`.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Its datacenter; of gates: `edge`.
+    pub datacenter: String,
+    /// Its address in 127.0.0.0/8.
+    pub host: String,
+    /// Its http port; rpc and swim follow.
+    pub port: u16,
+    /// Not among the initial members.
+    pub late: bool,
+}
+
+impl NodePlan {
+    /// `host:port` of HTTP.
+    pub fn http(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// `host:port` of rpc.
+    pub fn rpc(&self) -> String {
+        format!("{}:{}", self.host, self.port + 1)
+    }
+
+    /// `host:port` of SWIM.
+    pub fn swim(&self) -> String {
+        format!("{}:{}", self.host, self.port + 2)
+    }
+}
+
+/// Nodes as processes, with their files in one temporary directory.
+pub struct Cluster {
+    topology: Topology,
+    plans: Vec<NodePlan>,
+    running: BTreeMap<String, Process>,
+    environment: Vec<(String, String)>,
+    dir: TempDir,
+    http: reqwest::Client,
+}
+
+/// Clusters of one test process get different addresses.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// `127.a.b`: of this process and this cluster.
+fn network() -> String {
+    let cluster = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mixed = std::process::id().wrapping_mul(31).wrapping_add(cluster.wrapping_mul(7919));
+    format!("127.{}.{}", 1 + mixed % 250, 1 + (mixed / 250) % 250)
+}
+
+fn plan(topology: Topology) -> Vec<NodePlan> {
+    let network = network();
+    let mut plans = Vec::new();
+    let mut add = |name: String, role: Role, datacenter: String| {
+        let host = format!("{network}.{}", plans.len() + 1);
+        plans.push(NodePlan { name, role, datacenter, host, port: 7400, late: false });
+    };
+    for gate in 1..=topology.gates {
+        add(format!("g{gate}"), Role::Gate, "edge".into());
+    }
+    for dc in 1..=topology.dcs {
+        for manager in 1..=topology.managers {
+            add(format!("dc{dc}-m{manager}"), Role::Manager, format!("dc{dc}"));
+        }
+        for worker in 1..=topology.workers {
+            add(format!("dc{dc}-w{worker}"), Role::Worker, format!("dc{dc}"));
+        }
+    }
+    plans
+}
+
+impl Cluster {
+    /// Plans a cluster and writes its files; nothing runs yet.
+    pub fn prepare(topology: Topology) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("muster-").tempdir()?;
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let cluster = Self {
+            topology,
+            plans: plan(topology),
+            running: BTreeMap::new(),
+            environment: Vec::new(),
+            dir,
+            http,
+        };
+        cluster.write_configs()?;
+        Ok(cluster)
+    }
+
+    /// Starts every node and waits until all are ready.
+    pub async fn start(topology: Topology) -> anyhow::Result<Self> {
+        let mut cluster = Self::prepare(topology)?;
+        cluster.start_all().await?;
+        Ok(cluster)
+    }
+
+    /// Passes `--set key=value` to nodes started from now on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.environment.push((key.to_owned(), value.to_owned()));
+    }
+
+    fn write_configs(&self) -> anyhow::Result<()> {
+        for plan in &self.plans {
+            let text = config::render(plan, &self.plans, &self.topology, &self.data_dir(&plan.name));
+            std::fs::write(self.dir.path().join(format!("{}.toml", plan.name)), text)?;
+        }
+        Ok(())
+    }
+
+    /// A node's data directory.
+    pub fn data_dir(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A node's plan.
+    pub fn plan(&self, name: &str) -> anyhow::Result<&NodePlan> {
+        self.plans.iter().find(|plan| plan.name == name).with_context(|| format!("no node {name}"))
+    }
+
+    /// Names of all nodes of a role.
+    pub fn names(&self, role: Role) -> Vec<String> {
+        self.plans.iter().filter(|plan| plan.role == role).map(|plan| plan.name.clone()).collect()
+    }
+
+    /// Starts one node without waiting.
+    pub fn spawn(&mut self, name: &str) -> anyhow::Result<()> {
+        let plan = self.plan(name)?.clone();
+        let config = self.dir.path().join(format!("{name}.toml")).display().to_string();
+        let mut args = vec!["--config".to_owned(), config];
+        for (key, value) in &self.environment {
+            args.extend(["--set".to_owned(), format!("{key}={value}")]);
+        }
+        let log = self.dir.path().join(format!("{name}.log"));
+        let process = Process::start(name, plan.role.word(), &args, &log)?;
+        self.running.insert(name.to_owned(), process);
+        Ok(())
+    }
+
+    /// Starts every node that does not run and waits until all are ready.
+    pub async fn start_all(&mut self) -> anyhow::Result<()> {
+        let missing: Vec<String> = self
+            .plans
+            .iter()
+            .map(|plan| plan.name.clone())
+            .filter(|name| !self.running.contains_key(name))
+            .collect();
+        for name in &missing {
+            self.spawn(name)?;
+        }
+        for name in &missing {
+            self.ready(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a node says that it is ready.
+    pub async fn ready(&self, name: &str) -> anyhow::Result<()> {
+        let url = format!("http://{}/readyz?verbose", self.plan(name)?.http());
+        let outcome = eventually(&format!("{name} to be ready"), || self.is_ready(&url)).await;
+        outcome.map_err(|error| anyhow::anyhow!("{error}\n{}", self.tail(name)))
+    }
+
+    async fn is_ready(&self, url: &str) -> Result<(), String> {
+        let answer = self.http.get(url).send().await.map_err(|error| error.to_string())?;
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(answer.text().await.unwrap_or_default()),
+        }
+    }
+
+    /// The last lines that a node wrote.
+    pub fn tail(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.dir.path().join(format!("{name}.log"))).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// A running node.
+    pub fn node(&mut self, name: &str) -> anyhow::Result<&mut Process> {
+        self.running.get_mut(name).with_context(|| format!("{name} does not run"))
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        self.node(name)?.kill()?;
+        self.running.remove(name);
+        Ok(())
+    }
+
+    /// `kill -9` of many at once: all are signalled before any is waited for.
+    pub fn kill_all(&mut self, roles: &[Role]) -> anyhow::Result<()> {
+        let names: Vec<String> = roles.iter().flat_map(|role| self.names(*role)).collect();
+        for name in &names {
+            self.node(name)?.signal(Signal::SIGKILL)?;
+        }
+        names.iter().try_for_each(|name| self.kill(name))
+    }
+
+    /// Stops a node's process without ending it.
+    pub fn pause(&mut self, name: &str) -> anyhow::Result<()> {
+        self.node(name)?.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self, name: &str) -> anyhow::Result<()> {
+        self.node(name)?.signal(Signal::SIGCONT)
+    }
+
+    /// Moves every node to other ports; they must not run.
+    pub fn change_ports(&mut self) -> anyhow::Result<()> {
+        for plan in &mut self.plans {
+            plan.port += 100;
+        }
+        self.write_configs()
+    }
+
+    /// A client of all gates.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        let gates: Vec<String> = self.names(Role::Gate);
+        self.client_of(&gates)
+    }
+
+    /// A client of some gates.
+    pub fn client_of(&self, gates: &[String]) -> anyhow::Result<Client> {
+        let urls: anyhow::Result<Vec<String>> =
+            gates.iter().map(|name| Ok(format!("http://{}", self.plan(name)?.http()))).collect();
+        Ok(Client::new(ClientOptions { gates: urls?, token: None, deadline: PATIENCE })?)
+    }
+
+    /// A path of a node's HTTP API as text.
+    pub async fn get(&self, name: &str, path: &str) -> anyhow::Result<String> {
+        let url = format!("http://{}{path}", self.plan(name)?.http());
+        Ok(self.http.get(url).send().await?.error_for_status()?.text().await?)
+    }
+
+    /// The sum of a metric over some nodes; nodes that do not answer count nothing.
+    pub async fn metric(&self, roles: &[Role], metric: &str, labels: &str) -> f64 {
+        let mut total = 0.0;
+        for name in roles.iter().flat_map(|role| self.names(*role)) {
+            let text = self.get(&name, "/metrics").await.unwrap_or_default();
+            total += metrics::sum(&text, metric, labels);
+        }
+        total
+    }
+
+    /// The node of a role that leads a job's group.
+    pub async fn leader(&self, role: Role, job: &str) -> anyhow::Result<String> {
+        eventually(&format!("a {} that leads {job}", role.word()), || self.find_leader(role, job)).await
+    }
+
+    async fn find_leader(&self, role: Role, job: &str) -> Result<String, String> {
+        for name in self.names(role).into_iter().filter(|name| self.running.contains_key(name)) {
+            let text = self.get(&name, &format!("/v1/groups/{job}")).await.unwrap_or_default();
+            let group: Option<GroupView> = serde_json::from_str(&text).ok();
+            if group.is_some_and(|group| group.role == "leader") {
+                return Ok(name);
+            }
+        }
+        Err("nobody leads".into())
+    }
+
+    /// Submits a job file's text and gives its id.
+    pub async fn submit(&self, toml: &str) -> anyhow::Result<String> {
+        let body = toml.as_bytes().to_vec();
+        let submission = muster_client::Submission { body, content_type: "application/toml", key: None };
+        let (submitted, _) = self.client()?.submit(submission).await?;
+        Ok(submitted.id.to_string())
+    }
+
+    /// Waits until a job has ended.
+    pub async fn finished(&self, job: &str, patience: Duration) -> anyhow::Result<JobView> {
+        let client = self.client()?;
+        let mut ask = || async {
+            let view = client.job(job).await.map_err(|error| error.to_string())?;
+            match view.status.is_terminal() {
+                true => Ok(view),
+                false => Err(format!("{:?}", (view.status, view.datacenters, view.errors))),
+            }
+        };
+        within(patience, &format!("the end of {job}"), &mut ask).await
+    }
+
+    /// Waits until a job is running at least so many shards.
+    pub async fn running_shards(&self, job: &str, wanted: u32) -> anyhow::Result<JobView> {
+        let client = self.client()?;
+        eventually(&format!("{wanted} running shards of {job}"), || async {
+            let view = client.job(job).await.map_err(|error| error.to_string())?;
+            let running: u32 = view.workflows.iter().map(|workflow| workflow.shards.running).sum();
+            match running >= wanted {
+                true => Ok(view),
+                false => Err(format!("{running} running, job {}", view.status)),
+            }
+        })
+        .await
+    }
+}

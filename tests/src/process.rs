@@ -1,0 +1,87 @@
+//! One node as an operating-system process.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::wait::within;
+
+/// The program with every entry point.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    let folder = test.parent().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
+    folder.join("muster-under-test")
+}
+
+/// A started process; killed when dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program role args…` with its output appended to a log file.
+    pub fn start(name: &str, role: &str, args: &[String], log: &Path) -> anyhow::Result<Self> {
+        let file = File::options().create(true).append(true).open(log).context("open the log")?;
+        let child = Command::new(program())
+            .arg(role)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("start {name}"))?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_path_buf() })
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap_or(0)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill(Pid::from_raw(self.pid()), signal).with_context(|| format!("{signal} to {}", self.name))
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Waits for its end.
+    pub async fn exit(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
+        let name = self.name.clone();
+        let child = &mut self.child;
+        let mut ask = || {
+            let status = child.try_wait().ok().flatten();
+            async move { status.ok_or_else(|| "still running".to_owned()) }
+        };
+        within(patience, &format!("the end of {name}"), &mut ask).await
+    }
+
+    /// What it wrote so far.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}

@@ -1,0 +1,17 @@
+//! `cargo xtask bench [submit|jobs|failover]`: builds with optimisations and measures a cluster of processes.
+
+use anyhow::Context;
+
+use crate::tools;
+use crate::verdict::Verdict;
+
+const BUILD: &[&str] = &["build", "--release", "-p", "muster-tests", "--bins"];
+const RUN: &[&str] = &["run", "--release", "--quiet", "-p", "muster-tests", "--bin", "muster-bench", "--"];
+
+/// Runs the bench program with the names given, or all of it.
+pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
+    let built = tools::cargo(BUILD).status().context("cannot run cargo")?;
+    anyhow::ensure!(built.success(), "the build failed");
+    let status = tools::cargo(RUN).args(names).status().context("cannot run cargo")?;
+    Ok(Verdict::from_status(status))
+}
