@@ -10,7 +10,7 @@ use muster_wire::api::{GroupView, JobView};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::process::Process;
+use crate::process::{Process, Program};
 use crate::wait::{PATIENCE, eventually, within};
 use crate::{config, metrics};
 
@@ -96,7 +96,7 @@ pub struct Cluster {
     topology: Topology,
     plans: Vec<NodePlan>,
     running: BTreeMap<String, Process>,
-    environment: Vec<(String, String)>,
+    settings: Vec<(String, String)>,
     dir: TempDir,
     http: reqwest::Client,
 }
@@ -112,24 +112,20 @@ fn network() -> String {
 }
 
 fn plan(topology: Topology) -> Vec<NodePlan> {
+    let gates = (1..=topology.gates).map(|gate| (format!("g{gate}"), Role::Gate, "edge".to_owned()));
+    let datacenters = (1..=topology.dcs).flat_map(|dc| plan_datacenter(topology, dc));
     let network = network();
-    let mut plans = Vec::new();
-    let mut add = |name: String, role: Role, datacenter: String| {
-        let host = format!("{network}.{}", plans.len() + 1);
-        plans.push(NodePlan { name, role, datacenter, host, port: 7400, late: false });
+    let place = |(at, (name, role, datacenter)): (usize, (String, Role, String))| {
+        let host = format!("{network}.{}", at + 1);
+        NodePlan { name, role, datacenter, host, port: 7400, late: false }
     };
-    for gate in 1..=topology.gates {
-        add(format!("g{gate}"), Role::Gate, "edge".into());
-    }
-    for dc in 1..=topology.dcs {
-        for manager in 1..=topology.managers {
-            add(format!("dc{dc}-m{manager}"), Role::Manager, format!("dc{dc}"));
-        }
-        for worker in 1..=topology.workers {
-            add(format!("dc{dc}-w{worker}"), Role::Worker, format!("dc{dc}"));
-        }
-    }
-    plans
+    gates.chain(datacenters).enumerate().map(place).collect()
+}
+
+fn plan_datacenter(topology: Topology, dc: u8) -> Vec<(String, Role, String)> {
+    let managers = (1..=topology.managers).map(|at| (format!("dc{dc}-m{at}"), Role::Manager));
+    let workers = (1..=topology.workers).map(|at| (format!("dc{dc}-w{at}"), Role::Worker));
+    managers.chain(workers).map(|(name, role)| (name, role, format!("dc{dc}"))).collect()
 }
 
 impl Cluster {
@@ -141,7 +137,7 @@ impl Cluster {
             topology,
             plans: plan(topology),
             running: BTreeMap::new(),
-            environment: Vec::new(),
+            settings: Vec::new(),
             dir,
             http,
         };
@@ -158,7 +154,7 @@ impl Cluster {
 
     /// Passes `--set key=value` to nodes started from now on.
     pub fn set(&mut self, key: &str, value: &str) {
-        self.environment.push((key.to_owned(), value.to_owned()));
+        self.settings.push((key.to_owned(), value.to_owned()));
     }
 
     fn write_configs(&self) -> anyhow::Result<()> {
@@ -186,14 +182,20 @@ impl Cluster {
 
     /// Starts one node without waiting.
     pub fn spawn(&mut self, name: &str) -> anyhow::Result<()> {
+        self.spawn_with(name, &[])
+    }
+
+    /// Starts one node with environment variables of its own.
+    pub fn spawn_with(&mut self, name: &str, environment: &[(&str, &str)]) -> anyhow::Result<()> {
         let plan = self.plan(name)?.clone();
         let config = self.dir.path().join(format!("{name}.toml")).display().to_string();
         let mut args = vec!["--config".to_owned(), config];
-        for (key, value) in &self.environment {
+        for (key, value) in &self.settings {
             args.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
         let log = self.dir.path().join(format!("{name}.log"));
-        let process = Process::start(name, plan.role.word(), &args, &log)?;
+        let process =
+            Process::start(Program { name, role: plan.role.word(), args: &args, environment }, &log)?;
         self.running.insert(name.to_owned(), process);
         Ok(())
     }

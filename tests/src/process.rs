@@ -25,19 +25,32 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// What to start.
+pub struct Program<'a> {
+    /// The node's name.
+    pub name: &'a str,
+    /// `gate`, `manager`, `worker` or `muster`.
+    pub role: &'a str,
+    /// Behind the role.
+    pub args: &'a [String],
+    /// Beside what is inherited.
+    pub environment: &'a [(&'a str, &'a str)],
+}
+
 impl Process {
-    /// Starts `program role args…` with its output appended to a log file.
-    pub fn start(name: &str, role: &str, args: &[String], log: &Path) -> anyhow::Result<Self> {
+    /// Starts a program with its output appended to a log file.
+    pub fn start(what: Program<'_>, log: &Path) -> anyhow::Result<Self> {
         let file = File::options().create(true).append(true).open(log).context("open the log")?;
         let child = Command::new(program())
-            .arg(role)
-            .args(args)
+            .arg(what.role)
+            .args(what.args)
+            .envs(what.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()
-            .with_context(|| format!("start {name}"))?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_path_buf() })
+            .with_context(|| format!("start {}", what.name))?;
+        Ok(Self { name: what.name.to_owned(), child, log: log.to_path_buf() })
     }
 
     /// The node's name.
