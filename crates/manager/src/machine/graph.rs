@@ -9,7 +9,7 @@ use muster_wire::spec::{JobSpec, SHARDS_MAX, WORKFLOWS_MAX, WorkflowSpec};
 use super::limits::SHARDS_PER_JOB_MAX;
 
 /// Refuses what no job can be: no or too many workflows or shards, one name twice, an unknown dependency, a cycle.
-pub fn check(spec: &JobSpec) -> Result<(), Reason> {
+pub(super) fn check(spec: &JobSpec) -> Result<(), Reason> {
     check_counts(spec)?;
     check_names(spec)?;
     check_dependencies(spec)?;
@@ -66,13 +66,13 @@ fn depends_on_none(spec: &JobSpec, ix: WorkflowIx, left: &BTreeSet<WorkflowIx>) 
 }
 
 /// The workflows that depend directly on `ix`, by position.
-pub fn dependents(spec: &JobSpec, ix: WorkflowIx) -> Vec<WorkflowIx> {
+pub(super) fn dependents(spec: &JobSpec, ix: WorkflowIx) -> Vec<WorkflowIx> {
     let direct = spec.enumerate().filter(|(_, workflow)| workflow.depends_on.contains(&ix));
     direct.map(|(dependent, _)| dependent).collect()
 }
 
 /// These workflows and all that depend on them; unknown positions are left out.
-pub fn with_dependents(spec: &JobSpec, roots: &[WorkflowIx]) -> BTreeSet<WorkflowIx> {
+pub(super) fn with_dependents(spec: &JobSpec, roots: &[WorkflowIx]) -> BTreeSet<WorkflowIx> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<_> = roots.iter().copied().filter(|ix| spec.workflow(*ix).is_some()).collect();
     while let Some(ix) = next.pop() {

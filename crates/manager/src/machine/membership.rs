@@ -79,7 +79,7 @@ impl Nodes {
 }
 
 /// Does an event about `named` mean that the process of `generation` is gone?
-pub fn gone_by(generation: Generation, named: Generation, event: NodeEvent) -> bool {
+pub(super) fn gone_by(generation: Generation, named: Generation, event: NodeEvent) -> bool {
     match event.is_gone() {
         true => generation <= named,
         false => generation < named,

@@ -59,6 +59,16 @@ impl JobRecord {
         self.reason.as_deref()
     }
 
+    /// Rises with each visible change.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Worker processes that attempts of it named.
+    pub fn workers(&self) -> impl Iterator<Item = &NodeRef> {
+        self.workers.iter()
+    }
+
     /// When it times out, ms since 1970.
     pub const fn deadline_ms(&self) -> u64 {
         self.deadline_ms

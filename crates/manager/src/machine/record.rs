@@ -33,6 +33,8 @@ pub struct JobRecord {
     pub(super) callback: Option<String>,
     pub(super) status: JobStatus,
     pub(super) reason: Option<String>,
+    /// Rises with each visible change.
+    pub(super) version: u64,
     pub(super) created_at_ms: u64,
     pub(super) started_at_ms: Option<u64>,
     pub(super) finished_at_ms: Option<u64>,
@@ -125,6 +127,7 @@ impl JobRecord {
     pub(super) fn go(&mut self, to: JobStatus, reason: Option<String>, at_ms: u64) -> Result<(), Reason> {
         job_move(self.status, to)?;
         self.status = to;
+        self.version += 1;
         self.reason = reason.or_else(|| self.reason.take());
         if to == JobStatus::Running {
             self.started_at_ms = Some(at_ms);
@@ -149,6 +152,7 @@ impl JobRecord {
             workflow.close_idle();
         }
         self.tally.moved(from, to);
+        self.version += 1;
         Ok(())
     }
 
@@ -188,6 +192,7 @@ impl JobRecord {
     pub(super) fn put_row(&mut self, workflow: WorkflowIx, shard: Shard, row: ShardRow) {
         if let Some(known) = self.workflows.get_mut(&workflow) {
             known.put(shard, row);
+            self.version += 1;
         }
     }
 
@@ -243,7 +248,7 @@ fn is_lost_cause(status: WorkflowStatus) -> bool {
 }
 
 /// A workflow that the job does not have or that is not registered.
-pub fn unknown_workflow(ix: WorkflowIx) -> Reason {
+pub(super) fn unknown_workflow(ix: WorkflowIx) -> Reason {
     Reason::malformed(format!("the job has no registered workflow {ix}"))
 }
 

@@ -64,6 +64,9 @@ pub struct AttemptRow {
     /// Digest of the recorded result; 0: none.
     #[serde(rename = "r")]
     pub result_digest: u64,
+    /// Its context values were merged, or found too large to merge.
+    #[serde(rename = "m")]
+    pub context_merged: bool,
 }
 
 /// Counters of a running attempt.
@@ -282,7 +285,7 @@ impl ShardRow {
 }
 
 /// What an exit makes of its attempt.
-pub fn attempt_end(exit: &Exit) -> AttemptState {
+pub(super) fn attempt_end(exit: &Exit) -> AttemptState {
     match exit.kind {
         ExitKind::Exited => exited(exit),
         ExitKind::Signaled | ExitKind::TimedOut | ExitKind::SpawnFailed => AttemptState::Failed,

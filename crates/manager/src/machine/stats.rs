@@ -13,7 +13,7 @@ use super::limits::{HISTOGRAM_BUCKETS_MAX, STAT_NAMES_MAX, STATS_BYTES_MAX};
 /// The finest window, milliseconds.
 pub const WINDOW_MS: u64 = 1_000;
 /// The coarsest window, milliseconds; beyond the bound the first windows are dropped.
-pub const WINDOW_MS_MAX: u64 = WINDOW_MS << 12;
+pub(super) const WINDOW_MS_MAX: u64 = WINDOW_MS << 12;
 /// An estimate of what one name of one window takes encoded.
 const CELL_BYTES: usize = 64;
 /// An estimate of what one bucket takes encoded.
@@ -193,7 +193,7 @@ fn put_histogram(sum: &mut BTreeMap<String, Histogram>, name: &str, more: &Histo
 }
 
 /// Adds totals by name; answers how many names did not fit. Numbers that are not finite are left out.
-pub fn add_totals(sum: &mut StatTotals, more: &StatTotals) -> usize {
+pub(super) fn add_totals(sum: &mut StatTotals, more: &StatTotals) -> usize {
     let finite = more.iter().filter(|(_, total)| is_finite(total));
     finite.filter(|(name, total)| !add_total(sum, name, total)).count()
 }

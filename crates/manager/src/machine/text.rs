@@ -7,7 +7,7 @@ pub fn cut(text: &str, bytes_max: usize) -> String {
 }
 
 /// FNV-1a, 64 bit: never 0, so that 0 can mean "none".
-pub fn digest64(bytes: &[u8]) -> u64 {
+pub(super) fn digest64(bytes: &[u8]) -> u64 {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

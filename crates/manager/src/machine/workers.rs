@@ -9,7 +9,7 @@ use super::limits::NODES_MAX;
 
 /// Worker processes by their position.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Workers {
+pub(super) struct Workers {
     list: Vector<NodeRef>,
     #[serde(skip)]
     index: OrdMap<(NodeId, Generation), u32>,
@@ -17,12 +17,17 @@ pub struct Workers {
 
 impl Workers {
     /// The worker at a position.
-    pub fn get(&self, at: u32) -> Option<&NodeRef> {
+    pub(super) fn get(&self, at: u32) -> Option<&NodeRef> {
         self.list.get(at as usize)
     }
 
+    /// Every worker process, in the order in which it was first named.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &NodeRef> {
+        self.list.iter()
+    }
+
     /// The position of a worker process.
-    pub fn find(&self, worker: &NodeRef) -> Option<u32> {
+    pub(super) fn find(&self, worker: &NodeRef) -> Option<u32> {
         self.index.get(&(worker.id, worker.generation)).copied()
     }
 

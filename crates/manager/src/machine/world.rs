@@ -327,7 +327,7 @@ pub(crate) fn set_job(status: JobStatus) -> UpdateJobStatus {
 
 pub(crate) fn set_context(key: &str, value: &str) -> UpdateContext {
     let updates = Updates::from([(key.to_owned(), Some(ContextValue::string(value)))]);
-    UpdateContext { workflow: None, expected_version: None, updates }
+    UpdateContext { from: None, expected_version: None, updates }
 }
 
 pub(crate) fn assume(id: u128) -> AssumeJobLeadership {

@@ -63,6 +63,7 @@ impl CreateJob {
             callback: self.callback,
             status: JobStatus::Queued,
             reason: None,
+            version: 1,
             created_at_ms: at_ms,
             started_at_ms: None,
             finished_at_ms: None,

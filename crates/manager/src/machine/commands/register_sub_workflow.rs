@@ -85,6 +85,7 @@ impl RegisterSubWorkflow {
             sequence: 0,
             progress: Progress { completed: 0, failed: 0, fraction: 0.0, started_at_ms: 0 },
             result_digest: 0,
+            context_merged: false,
         }
     }
 

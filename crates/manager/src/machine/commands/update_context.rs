@@ -1,19 +1,23 @@
 //! `update_context`: the job's replicated key/value store.
 
 use muster_machine::{Apply, Outcome, Reason, Stamp};
-use muster_wire::WorkflowIx;
+use muster_wire::job::AttemptKey;
 use serde::{Deserialize, Serialize};
 
 use super::{ensure, outcome};
 use crate::machine::context::Updates;
+use crate::machine::record::JobRecord;
+use crate::machine::shard::Phase;
 use crate::machine::state::ManagerJob;
 
 /// Merges values in log order; `None` deletes; the version rises by one. The reply gives the previous values. Refused:
-/// another version than the expected one (`Conflict`), over 256 KiB in all (`TooLarge`).
+/// another version than the expected one (`Conflict`), over 256 KiB in all (`TooLarge`), set by an attempt that is not
+/// the accepted one of its shard (`Stale`). Values of an attempt are merged once; too large ones make its workflow one
+/// that cannot be aggregated.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct UpdateContext {
-    /// The workflow whose shard set them; `None`: a client.
-    pub workflow: Option<WorkflowIx>,
+    /// The attempt that set them; `None`: a client.
+    pub from: Option<AttemptKey>,
     /// The version that the writer has seen.
     pub expected_version: Option<u64>,
     /// New values by key.
@@ -28,7 +32,15 @@ impl Apply<ManagerJob> for UpdateContext {
 
 impl UpdateContext {
     fn update(self, state: &mut ManagerJob) -> Result<Outcome, Reason> {
-        let context = &mut state.record_mut()?.context;
+        let record = state.record_mut()?;
+        match self.from {
+            Some(key) => self.merge_from(record, key),
+            None => self.merge(record),
+        }
+    }
+
+    fn merge(self, record: &mut JobRecord) -> Result<Outcome, Reason> {
+        let context = &mut record.context;
         if context.holds(&self.updates) {
             return Ok(Outcome::noop(&self.updates));
         }
@@ -37,12 +49,30 @@ impl UpdateContext {
         ensure(expected == version, || Reason::Conflict { version })?;
         Ok(Outcome::applied(&context.merge(self.updates)?))
     }
+
+    fn merge_from(self, record: &mut JobRecord, key: AttemptKey) -> Result<Outcome, Reason> {
+        let mut row = record.row(key.workflow, key.shard).ok_or(Reason::Stale)?;
+        let accepted = row.phase == Phase::Succeeded;
+        let last = row.last.as_mut().filter(|last| accepted & (last.attempt == key.attempt));
+        let last = last.ok_or(Reason::Stale)?;
+        if last.context_merged {
+            return Ok(Outcome::noop(&Updates::new()));
+        }
+        last.context_merged = true;
+        record.put_row(key.workflow, key.shard, row);
+        let merged = record.context.merge(self.updates);
+        if let (Err(reason), Some(workflow)) = (&merged, record.workflows.get_mut(&key.workflow)) {
+            workflow.note_unmergeable(&reason.to_string());
+        }
+        Ok(Outcome::applied(&merged.unwrap_or_default()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::world::{World, set_context};
+    use crate::machine::world::{World, key, result, set_context};
+    use muster_wire::job::Exit;
     use muster_wire::spec::{CONTEXT_BYTES_MAX, ContextValue};
 
     #[test]
@@ -70,5 +100,26 @@ mod tests {
             UpdateContext { updates: Updates::from([("region".into(), None)]), ..set_context("", "") };
         world.applied(&delete);
         assert_eq!(world.record().context.get("region"), None);
+    }
+
+    #[test]
+    fn values_of_an_attempt_are_merged_once_and_only_when_it_was_accepted() {
+        let mut world = World::started();
+        let from = UpdateContext { from: Some(key(0, 0, 1)), ..set_context("rows", "1") };
+        world.refused(&from, "stale");
+        world.applied(&result(0, 0, Exit::code(0)));
+        world.applied(&from);
+        world.applied(&set_context("rows", "2"));
+        world.same(&from);
+    }
+
+    #[test]
+    fn values_that_are_too_large_keep_the_result_and_make_its_workflow_unmergeable() {
+        let mut world = World::started();
+        world.applied(&result(0, 0, Exit::code(0)));
+        let large = set_context("all", &"x".repeat(CONTEXT_BYTES_MAX));
+        world.applied(&UpdateContext { from: Some(key(0, 0, 1)), ..large });
+        assert!(world.workflow(0).unmergeable().is_some());
+        assert_eq!(world.record().context.version(), 0);
     }
 }

@@ -24,7 +24,7 @@ pub struct AttemptProgress {
 }
 
 /// Many rows of progress. A row about another attempt than the shard's open one, or not newer than the last, is stale
-/// and skipped.
+/// and skipped; the first that says `running` counts as newer whatever its sequence is.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct UpdateWorkflowProgress {
     /// The rows.
@@ -60,11 +60,12 @@ impl AttemptProgress {
 
     fn raise(&self, row: &mut ShardRow) -> Option<()> {
         let last = row.last.as_mut().filter(|last| last.attempt == self.key.attempt)?;
-        let newer = (self.sequence > last.sequence) & last.state.is_open();
-        newer.then_some(())?;
-        last.sequence = self.sequence;
+        let starts = self.runs() & ATTEMPT.allows(last.state, AttemptState::Running);
+        let newer = (self.sequence > last.sequence) | starts;
+        (newer & last.state.is_open()).then_some(())?;
+        last.sequence = last.sequence.max(self.sequence);
         last.progress = last.progress.risen_to(self.progress);
-        if self.runs() & ATTEMPT.allows(last.state, AttemptState::Running) {
+        if starts {
             last.state = AttemptState::Running;
         }
         Some(())
