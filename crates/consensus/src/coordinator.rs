@@ -1,6 +1,6 @@
 //! What the tiers use: proposals, reads and the groups of this node.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use imbl::OrdMap;
@@ -8,12 +8,15 @@ use muster_link::{Links, Service};
 use muster_machine::{Entry, EntryReply, Machine};
 use muster_runtime::{Clock, TaskScope};
 use muster_swim::Swim;
-use muster_wire::{JobId, MemberNumber, NodeRef};
+use muster_wire::{JobId, MemberNumber, NodeRef, Token};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::ConsensusConfig;
 use crate::directory::{Directory, JobSummary, RegisterJob, Registered};
 use crate::error::{ProposeError, StartError};
+use crate::host::Host;
+use crate::host::directory::{DIRECTORY_JOB, DirectoryHandle, encoded};
 use crate::identity::Identity;
 use crate::status::{Consistency, GroupCounts, GroupStatus, View};
 
@@ -35,99 +38,168 @@ pub struct Parts {
 
 /// Hosts the directory group and one group per job. Cheap to clone.
 pub struct Coordinator<M: Machine> {
-    led: watch::Receiver<Arc<OrdMap<JobId, u64>>>,
-    _machine: std::marker::PhantomData<M>,
+    pub(crate) host: Arc<Host<M>>,
+    pub(crate) service: Arc<dyn Service>,
 }
 
 impl<M: Machine> Clone for Coordinator<M> {
     fn clone(&self) -> Self {
-        Self { led: self.led.clone(), _machine: std::marker::PhantomData }
+        Self { host: self.host.clone(), service: self.service.clone() }
     }
 }
 
-#[allow(unused_variables, missing_docs, clippy::unused_async, reason = "shape only")]
 impl<M: Machine> Coordinator<M> {
+    /// Opens the log, founds or rejoins the cluster (waits, and says for whom), starts the directory and loads every
+    /// group. Its own calls are served on the links at once.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        Err(StartError::Directory("not built".into()))
+        crate::start::start(parts).await
     }
+
+    /// Calls 1–49; the node composes it with its tier's own.
     pub fn service(&self) -> Arc<dyn Service> {
-        muster_link::router().build()
+        self.service.clone()
     }
+
+    /// This node, with its member number.
     pub fn me(&self) -> NodeRef {
-        NodeRef { id: Default::default(), generation: Default::default(), member: MemberNumber(0), name: String::new(), addr: String::new() }
+        self.host.peers().me()
     }
+
+    fn deadline(&self, within: Duration) -> Instant {
+        self.host.clock().now() + within
+    }
+
+    /// The directory as applied here.
     pub fn directory(&self) -> Arc<Directory> {
-        Arc::default()
+        Arc::new(self.host.directory.view().state)
     }
-    pub fn directory_status(&self) -> GroupStatus {
-        GroupStatus {
-            job: None,
-            group: Default::default(),
-            set_index: 0,
-            state: "loading",
-            role: "learner",
-            leader: None,
-            term: 0,
-            token: Default::default(),
-            last_log: None,
-            committed: None,
-            applied: None,
-            snapshot: None,
-            purged: None,
-            replicas: Vec::new(),
-        }
-    }
-    pub async fn directory_read(&self, within: Duration) -> Result<Arc<Directory>, ProposeError> {
-        Err(ProposeError::NotServing)
-    }
-    pub async fn directory_propose(&self, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
-        Err(ProposeError::NotServing)
-    }
-    /// Follows every change of the directory, as applied here.
+
+    /// Every change of the directory, as applied here.
     pub fn directory_watch(&self) -> watch::Receiver<View<Directory>> {
-        watch::channel(View { state: Directory::default(), applied: 0, at_ms: 0, age: Duration::ZERO }).1
+        self.host.directory.watch()
     }
+
+    /// The directory group as this node sees it.
+    pub fn directory_status(&self) -> GroupStatus {
+        self.host.directory.status()
+    }
+
+    /// The directory with everything that was acknowledged before this call.
+    pub async fn directory_read(&self, within: Duration) -> Result<Arc<Directory>, ProposeError> {
+        self.host.directory.read(within).await
+    }
+
+    /// Proposes to the directory at its leader; the entry is applied here when this returns.
+    pub async fn directory_propose(&self, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
+        self.host.directory.propose(entry, within).await
+    }
+
+    /// The directory group itself.
+    pub fn directory_handle(&self) -> DirectoryHandle {
+        self.host.directory.clone()
+    }
+
+    /// Registers a job with the directory. When this node is the proposer, the job's group runs here before this
+    /// returns. `Busy` when the members are full.
     pub async fn register(&self, job: RegisterJob, within: Duration) -> Result<Registered, ProposeError> {
-        Err(ProposeError::NotServing)
+        let deadline = self.deadline(within);
+        let entry = Entry::new(DIRECTORY_JOB, Token(0), self.host.clock().unix_ms());
+        let entry = entry.with(&job).map_err(|error| ProposeError::Fatal(error.to_string()))?;
+        let written = self.host.directory.write(&entry, deadline).await?;
+        let registered = written.reply.reply::<Registered>(0).map_err(rejected)?;
+        self.host.await_birth(&registered, deadline, job.job).await?;
+        Ok(registered)
     }
+
+    /// Proposes at the job's leader, wherever it is. `Ok` means committed and applied; the reply may hold rejections.
     pub async fn propose(&self, job: JobId, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
-        Err(ProposeError::NotServing)
+        let begun = self.host.clock().now();
+        let written = self.host.propose(job, &encoded(&entry)?, begun + within).await;
+        metered(begun, self.host.clock(), written.map(|written| written.reply))
     }
+
+    /// Proposes only if this node's replica leads.
     pub async fn propose_here(&self, job: JobId, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
-        Err(ProposeError::NotServing)
+        let begun = self.host.clock().now();
+        let written = self.host.propose_here(job, encoded(&entry)?, begun + within).await;
+        metered(begun, self.host.clock(), written.map(|written| written.reply))
     }
+
+    /// Reads a job's state at any node, replica or not.
     pub async fn read(&self, job: JobId, how: Consistency, within: Duration) -> Result<View<M>, ProposeError> {
-        Err(ProposeError::NotServing)
+        self.host.read(job, how, self.deadline(within)).await
     }
+
+    /// Who leads the job's Raft group, as far as this node's replica knows; with its current address.
     pub fn leader(&self, job: JobId) -> Option<NodeRef> {
-        None
+        self.host.leader_of(job)
     }
+
+    /// The nodes that hold a replica of the job, by the directory as applied here.
     pub fn replicas(&self, job: JobId) -> Vec<NodeRef> {
-        Vec::new()
+        let view = self.host.directory.view();
+        let replicas = view.state.job(job).map(|row| row.replicas.clone()).unwrap_or_default();
+        replicas.into_iter().filter_map(|replica| self.node(replica.member())).collect()
     }
+
+    /// Jobs whose group this node's replica leads, with the Raft term; a level, not edges.
     pub fn led(&self) -> watch::Receiver<Arc<OrdMap<JobId, u64>>> {
-        self.led.clone()
+        self.host.led.subscribe()
     }
+
+    /// Every change of a job's state, as applied by this node's replica; `None` without one that runs.
     pub fn watch(&self, job: JobId) -> Option<watch::Receiver<View<M>>> {
-        None
+        Some(self.host.slot(job)?.awake()?.views.clone())
     }
+
+    /// Every group of this node but the directory.
     pub fn groups(&self) -> Vec<GroupStatus> {
-        Vec::new()
+        self.host.all_slots().iter().map(|slot| slot.status()).collect()
     }
+
+    /// The job's group as this node's replica sees it.
     pub fn group(&self, job: JobId) -> Option<GroupStatus> {
-        None
+        self.host.slot(job).map(|slot| slot.status())
     }
+
+    /// A member with its current address.
     pub fn node(&self, member: MemberNumber) -> Option<NodeRef> {
-        None
+        self.host.peers().node(member)
     }
+
+    /// How many groups this node holds.
     pub fn counts(&self) -> GroupCounts {
-        GroupCounts::default()
+        self.host.counts()
     }
-    /// How a job is summed up for lists; called for the jobs led here, at most once a second each.
-    pub fn set_summarizer(&self, summarize: Arc<dyn Fn(&M) -> JobSummary + Send + Sync>) {}
-    /// Gives the Raft leadership of a job's group to another replica, within a deadline; best effort.
+
+    /// How a job is summed up for lists; called for the jobs led here, once a second.
+    pub fn set_summarizer(&self, summarize: Arc<dyn Fn(&M) -> JobSummary + Send + Sync>) {
+        *self.host.summarizer.write().unwrap_or_else(PoisonError::into_inner) = Some(summarize);
+    }
+
+    /// Gives the Raft leadership of a job's group to another replica; `Timeout` if it was not taken by then.
     pub async fn hand_over(&self, job: JobId, to: MemberNumber, within: Duration) -> Result<(), ProposeError> {
-        Err(ProposeError::NotServing)
+        self.host.hand_over(job, to, self.deadline(within)).await
     }
-    pub async fn shutdown(&self, within: Duration) {}
+
+    /// Stops every group, then flushes and closes the log. Tell the failure detector and stop serving first.
+    pub async fn shutdown(&self, within: Duration) {
+        self.host.shutdown(within).await;
+    }
+}
+
+fn rejected(reason: muster_machine::Reason) -> ProposeError {
+    match reason {
+        muster_machine::Reason::Busy { retry_after_ms } => ProposeError::Busy { retry_after_ms },
+        other => ProposeError::Fatal(other.to_string()),
+    }
+}
+
+fn metered<T>(begun: Instant, clock: &Clock, outcome: Result<T, ProposeError>) -> Result<T, ProposeError> {
+    let took = clock.now().saturating_duration_since(begun);
+    metrics::histogram!("muster_proposal_seconds").record(took.as_secs_f64());
+    if matches!(outcome, Err(ProposeError::Busy { .. })) {
+        metrics::counter!("muster_queue_rejected_total", "queue" => "proposals").increment(1);
+    }
+    outcome
 }

@@ -18,6 +18,7 @@ pub mod founding;
 mod host;
 pub mod identity;
 mod raft;
+mod start;
 pub mod status;
 
 pub use config::{ConsensusConfig, InitialMember, Profile};

@@ -1,2 +1,122 @@
-//! The hosts of groups.
-pub mod directory;
+//! The host of a node's groups.
+//!
+//! ```text
+//!   follow ── directory changes ──▶ table (slots: loading, awake, closing, failed) ──▶ raft::Group
+//!   evidence ── links, failure detector ──▶ election ──▶ campaigns          heartbeat ──▶ led groups
+//!   retire, summaries ──▶ directory                                         tend ── snapshots, gauges, reloads
+//!   serve ── calls 20–49 of other hosts
+//! ```
+
+pub(crate) mod directory;
+mod election;
+mod evidence;
+mod follow;
+mod heartbeat;
+mod jobs;
+mod life;
+pub(crate) mod peers;
+mod retire;
+pub(crate) mod serve;
+mod slot;
+mod summaries;
+mod table;
+mod tend;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use dashmap::DashMap;
+use imbl::OrdMap;
+use muster_machine::Machine;
+use muster_runtime::{Clock, TaskScope};
+use muster_wire::{JobId, MemberNumber};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::config::ConsensusConfig;
+use crate::directory::JobSummary;
+use crate::raft::group::Ground;
+use directory::DirectoryHandle;
+use peers::Peers;
+use slot::Slot;
+
+/// Groups that are opened or closed at the same time.
+const LOADS_AT_ONCE: usize = 8;
+
+/// How the tier sums a job up for lists.
+pub(crate) type Summarizer<M> = Arc<dyn Fn(&M) -> JobSummary + Send + Sync>;
+
+/// All groups of a node and what keeps them going.
+pub(crate) struct Host<M: Machine> {
+    pub(crate) config: Arc<ConsensusConfig>,
+    pub(crate) ground: Ground,
+    pub(crate) directory: DirectoryHandle,
+    pub(crate) slots: DashMap<JobId, Arc<Slot<M>>>,
+    pub(crate) led: watch::Sender<Arc<OrdMap<JobId, u64>>>,
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) summarizer: RwLock<Option<Summarizer<M>>>,
+    loads: Semaphore,
+    /// Somebody waits for a leader.
+    wanted: Notify,
+}
+
+impl<M: Machine> Host<M> {
+    pub(crate) fn new(config: Arc<ConsensusConfig>, ground: Ground, directory: DirectoryHandle) -> Arc<Self> {
+        let in_flight = Arc::new(Semaphore::new(config.in_flight_per_node.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self {
+            config,
+            ground,
+            directory,
+            slots: DashMap::new(),
+            led: watch::channel(Arc::default()).0,
+            in_flight,
+            summarizer: RwLock::new(None),
+            loads: Semaphore::new(LOADS_AT_ONCE),
+            wanted: Notify::new(),
+        })
+    }
+
+    /// Starts everything that runs by itself.
+    pub(crate) fn start(self: &Arc<Self>) {
+        follow::start(self);
+        heartbeat::start(self);
+        evidence::start(self);
+        election::start(self);
+        retire::start(self);
+        summaries::start(self);
+        tend::start(self);
+    }
+
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.ground.peers
+    }
+
+    pub(crate) fn scope(&self) -> &TaskScope {
+        &self.ground.scope
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.ground.clock
+    }
+
+    pub(crate) fn me(&self) -> MemberNumber {
+        self.directory.group().me.member()
+    }
+
+    /// All slots of this moment.
+    pub(crate) fn all_slots(&self) -> Vec<Arc<Slot<M>>> {
+        self.slots.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    pub(crate) fn slot(&self, job: JobId) -> Option<Arc<Slot<M>>> {
+        self.slots.get(&job).map(|entry| entry.value().clone())
+    }
+
+    /// Slots of the groups that this node's replicas lead.
+    pub(crate) fn led_slots(&self) -> Vec<Arc<Slot<M>>> {
+        let led = self.led.borrow().clone();
+        led.keys().filter_map(|job| self.slot(*job)).collect()
+    }
+
+    pub(crate) fn summarizer(&self) -> Option<Summarizer<M>> {
+        self.summarizer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,1 +1,20 @@
-//! Raft.
+//! One group: openraft over the node's write-ahead log, links and snapshot files.
+
+pub(crate) mod birth;
+pub(crate) mod convert;
+pub(crate) mod elect;
+pub(crate) mod forward;
+pub(crate) mod group;
+pub(crate) mod incoming;
+pub(crate) mod machine;
+pub(crate) mod members;
+pub(crate) mod network;
+pub(crate) mod read;
+pub(crate) mod settings;
+pub(crate) mod snapshot;
+pub(crate) mod store;
+pub(crate) mod types;
+pub(crate) mod write;
+
+#[cfg(test)]
+mod store_test;

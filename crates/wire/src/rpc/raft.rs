@@ -249,9 +249,11 @@ pub struct FetchState {
 pub struct GroupState {
     /// Log index of the last applied entry.
     pub applied: u64,
+    /// Replicated time, ms since 1970.
+    pub at_ms: u64,
     /// Time since the replica heard from its leader, ms.
     pub age_ms: u64,
-    /// The replica, encoded.
+    /// The machine, encoded.
     pub state: Bytes,
 }
 

@@ -1,0 +1,144 @@
+//! Evidence that a leader's process is gone, keyed by (node, generation): a link that was lost and whose redial is
+//! refused, a newer process in a handshake, silence on a link, a confirmed death. Never a mere suspicion.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_link::{CallError, DownCause, LinkEvent};
+use muster_machine::Machine;
+use muster_runtime::TaskKind;
+use muster_swim::Event;
+use muster_wire::hello::Hello;
+use muster_wire::rpc::raft::{LeaderGone, LeaderGoneReply};
+use muster_wire::{Generation, MemberNumber, NodeId, NodeRef};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Host;
+
+const LINKS: TaskKind = TaskKind::vital("link_evidence");
+const DEATHS: TaskKind = TaskKind::vital("death_evidence");
+const TELL: TaskKind = TaskKind::new("evidence_tell");
+/// How long another host may take to look for itself.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
+
+pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
+    let (links, deaths) = (host.clone(), host.clone());
+    host.scope().spawn_until_stop(LINKS, async move { links.follow_links().await });
+    host.scope().spawn_until_stop(DEATHS, async move { deaths.follow_deaths().await });
+}
+
+/// A process that is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Gone {
+    pub(crate) node: NodeId,
+    pub(crate) member: MemberNumber,
+    pub(crate) generation: Generation,
+}
+
+impl Gone {
+    fn process(hello: &Hello) -> Self {
+        Self { node: hello.node, member: hello.member, generation: hello.generation }
+    }
+
+    /// Every process before this one.
+    fn before(hello: &Hello) -> Self {
+        Self { generation: Generation(hello.generation.0.saturating_sub(1)), ..Self::process(hello) }
+    }
+}
+
+impl<M: Machine> Host<M> {
+    async fn follow_links(self: Arc<Self>) {
+        let mut events = self.peers().links().events();
+        loop {
+            match events.recv().await {
+                Ok(event) => self.on_link(&event),
+                Err(RecvError::Lagged(_)) => self.on_every_link_up(),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn on_link(self: &Arc<Self>, event: &LinkEvent) {
+        match event {
+            LinkEvent::Up { peer, .. } => self.on_up(peer),
+            LinkEvent::Down { peer, cause: DownCause::Silent, .. } => self.on_process_gone(Gone::process(peer), "silent"),
+            LinkEvent::Refused { peer: Some(peer), .. } => self.on_process_gone(Gone::process(peer), "refused"),
+            LinkEvent::Down { .. } | LinkEvent::Refused { peer: None, .. } => {}
+        }
+    }
+
+    fn on_up(self: &Arc<Self>, peer: &Hello) {
+        if !self.peers().is_of_our_cluster(peer) {
+            return;
+        }
+        self.peers().learn_hello(peer);
+        self.on_processes_gone(Gone::before(peer), "restarted");
+        self.wake_towards(Some(peer.member));
+    }
+
+    fn on_every_link_up(self: &Arc<Self>) {
+        self.wake_towards(None);
+    }
+
+    async fn follow_deaths(self: Arc<Self>) {
+        let (_, mut events) = self.peers().swim().subscribe();
+        while let Some(event) = events.next().await {
+            self.on_swim(&event);
+        }
+    }
+
+    fn on_swim(self: &Arc<Self>, event: &Event) {
+        match event {
+            Event::Dead { id, generation } => self.on_node_gone((*id, *generation), "dead"),
+            Event::Leave { id, generation, .. } => self.on_node_gone((*id, *generation), "left"),
+            _ => {}
+        }
+    }
+
+    fn on_node_gone(self: &Arc<Self>, (node, generation): (NodeId, Generation), why: &'static str) {
+        let known = self.peers().others().into_iter().find(|other| other.id == node);
+        if let Some(NodeRef { member, .. }) = known {
+            self.on_process_gone(Gone { node, member, generation }, why);
+        }
+    }
+
+    /// Acts on evidence of this node's own, and tells the other hosts.
+    fn on_process_gone(self: &Arc<Self>, gone: Gone, why: &'static str) {
+        if self.on_processes_gone(gone, why) > 0 {
+            self.tell_others(gone);
+        }
+    }
+
+    fn tell_others(self: &Arc<Self>, gone: Gone) {
+        for other in self.peers().others().into_iter().filter(|other| other.member != gone.member) {
+            let host = self.clone();
+            let call = LeaderGone { member: gone.member, node: gone.node, generation: gone.generation };
+            self.scope().spawn_until_stop(TELL, async move {
+                let told = host.peers().links().call_node(&other, &call, TELL_WITHIN).await;
+                tracing::debug!(other = other.name, ?told, "told that a process is gone");
+            });
+        }
+    }
+
+    /// Another host says that a process is gone: this host looks for itself first.
+    pub(crate) async fn on_told(self: &Arc<Self>, told: LeaderGone) -> LeaderGoneReply {
+        let gone = Gone { node: told.node, member: told.member, generation: told.generation };
+        match self.is_alive(&gone).await {
+            true => LeaderGoneReply::Alive,
+            false => {
+                self.on_processes_gone(gone, "told");
+                LeaderGoneReply::Gone
+            }
+        }
+    }
+
+    async fn is_alive(&self, gone: &Gone) -> bool {
+        let Some(node) = self.peers().node(gone.member) else { return false };
+        let within = self.config.profile.timing().heartbeat() * 2;
+        match self.peers().links().identify(&node.addr, within).await {
+            Ok(hello) => hello.node == gone.node && hello.generation <= gone.generation,
+            Err(CallError::Busy | CallError::Stopping) => true,
+            Err(_) => false,
+        }
+    }
+}

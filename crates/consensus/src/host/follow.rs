@@ -1,0 +1,123 @@
+//! Follows the directory: its changes open and destroy this node's replicas, and tell who the members are.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use muster_machine::Machine;
+use muster_runtime::TaskKind;
+use muster_wal::GroupKey;
+use muster_wire::rpc::raft::BirthSet;
+use muster_wire::{GroupId, Incarnation, JobId, NodeRef, RaftId};
+
+use super::Host;
+use crate::directory::{Directory, JobChange, JobRow, MemberRow};
+use crate::raft::group::Opening;
+
+const FOLLOW: TaskKind = TaskKind::vital("directory_follow");
+
+pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
+    let host = host.clone();
+    let scope = host.scope().clone();
+    scope.spawn_until_stop(FOLLOW, async move { host.follow().await });
+}
+
+impl<M: Machine> Host<M> {
+    async fn follow(self: Arc<Self>) {
+        let mut views = self.directory.watch();
+        let mut before = Directory::default();
+        loop {
+            let now = views.borrow_and_update().state.clone();
+            self.learn_members(&now);
+            now.job_changes_since(&before).for_each(|change| self.on_job_change(change));
+            before = now;
+            if views.changed().await.is_err() {
+                tracing::error!("the directory group has stopped here");
+                return;
+            }
+        }
+    }
+
+    fn learn_members(&self, directory: &Directory) {
+        for row in directory.members().filter(|row| row.is_present()) {
+            self.peers().learn(node_of(row));
+        }
+        let addresses = self.peers().others().into_iter().map(|node| node.addr);
+        addresses.filter(|addr| !addr.is_empty()).for_each(|addr| self.peers().links().keep(&addr));
+    }
+
+    fn on_job_change(self: &Arc<Self>, change: JobChange) {
+        match change {
+            JobChange::Added(row) => self.open_mine(&row),
+            JobChange::Changed { now, .. } => self.on_row_change(&now),
+            JobChange::Removed { job, group } => self.on_retired(job, group),
+        }
+    }
+
+    fn open_mine(self: &Arc<Self>, row: &JobRow) {
+        let Some(opening) = self.my_opening(row) else { return };
+        if let Err(error) = self.ensure(opening) {
+            tracing::warn!(job = %row.job, %error, "another group of this job is still being closed");
+        }
+    }
+
+    fn on_row_change(self: &Arc<Self>, row: &JobRow) {
+        let Some(slot) = self.slot(row.job) else { return self.open_mine(row) };
+        if slot.group_id() == row.group && !row.concerns(slot.replica()) {
+            return self.destroy(slot);
+        }
+        if let Some(group) = slot.awake() {
+            group.wires.set_index.store(row.set_index, Ordering::Relaxed);
+        }
+    }
+
+    fn on_retired(self: &Arc<Self>, job: JobId, group: GroupId) {
+        let slot = self.slot(job).filter(|slot| slot.group_id() == group);
+        if let Some(slot) = slot {
+            self.destroy(slot);
+        }
+    }
+
+    /// How to open this node's replica of a job, if it has one.
+    pub(crate) fn my_opening(&self, row: &JobRow) -> Option<Opening> {
+        let me = row.replica_of(self.me())?;
+        Some(opening_of(row, me))
+    }
+
+    /// Replicas in the log that the directory knows nothing of, or no more: left by a crash in the middle of a removal.
+    pub(crate) async fn erase_orphans(&self) {
+        let view = self.directory.view();
+        let orphans = self.ground.wal.groups().into_iter().filter(|key| self.is_orphan(&view.state, view.applied, *key));
+        let orphans: Vec<GroupKey> = orphans.collect();
+        for key in orphans {
+            tracing::info!(group = key.group, "removing a replica of a group that is no more");
+            self.erase(key).await;
+        }
+    }
+
+    fn is_orphan(&self, directory: &Directory, applied: u64, key: GroupKey) -> bool {
+        let group = GroupId(key.group);
+        if group == GroupId(0) || group.0 > applied {
+            return false;
+        }
+        let mine = RaftId::new(self.me(), Incarnation(key.incarnation));
+        let row = directory.job_of_group(group).and_then(|job| directory.job(job));
+        let held = |row: &JobRow| self.slot(row.job).is_some_and(|slot| slot.replica() == mine);
+        !row.is_some_and(|row| row.concerns(mine) || held(row))
+    }
+}
+
+/// How to open a replica of a job.
+pub(crate) fn opening_of(row: &JobRow, me: RaftId) -> Opening {
+    let birth = BirthSet { proposer: row.birth.proposer, replicas: row.birth.replicas.clone() };
+    Opening { group: row.group, job: row.job, me, set_index: row.set_index, birth: Some(birth) }
+}
+
+fn node_of(row: &MemberRow) -> NodeRef {
+    NodeRef {
+        id: row.node,
+        generation: row.generation,
+        member: row.number,
+        name: row.name.clone(),
+        addr: row.rpc.clone(),
+    }
+}

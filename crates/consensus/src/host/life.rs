@@ -1,0 +1,89 @@
+//! Birth on behalf of a caller, planned hand-over, and the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use muster_machine::Machine;
+use muster_runtime::TaskKind;
+use muster_wire::{JobId, MemberNumber, RaftId};
+use openraft::async_runtime::WatchReceiver as _;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Host;
+use super::slot::{Phase, Slot};
+use crate::directory::Registered;
+use crate::error::ProposeError;
+use crate::raft::group::Group;
+
+const CLOSE: TaskKind = TaskKind::new("wal_close");
+
+impl<M: Machine> Host<M> {
+    /// Opens this node's replica of a job that was registered here, if it is the one that leads from birth.
+    pub(crate) async fn await_birth(
+        self: &Arc<Self>,
+        registered: &Registered,
+        deadline: Instant,
+        asked: JobId,
+    ) -> Result<(), ProposeError> {
+        let job = match registered {
+            Registered::New { .. } => asked,
+            Registered::Known { job, .. } => *job,
+            Registered::Gone { .. } => return Ok(()),
+        };
+        let view = self.directory.view();
+        let row = view.state.job(job).filter(|row| row.birth.proposer == self.me());
+        let Some(opening) = row.and_then(|row| self.my_opening(row)) else { return Ok(()) };
+        self.ensure(opening)?.group(deadline).await.map(drop)
+    }
+
+    /// Hands a led group over and waits until the other one leads.
+    pub(crate) async fn hand_over(&self, job: JobId, to: MemberNumber, deadline: Instant) -> Result<(), ProposeError> {
+        let slot = self.slot(job).ok_or_else(|| self.absent(job))?;
+        let group = slot.group(deadline).await?;
+        if !group.is_leader() {
+            return Err(group.not_leader());
+        }
+        let successor = group.membership().0.into_iter().find(|voter| voter.member() == to);
+        let successor = successor.ok_or_else(|| ProposeError::Fatal(format!("member {to} does not vote in this group")))?;
+        group.hand_over(successor.0).await?;
+        until_led_by(&group, successor, deadline).await
+    }
+
+    /// Stops every group, then closes the log.
+    pub(crate) async fn shutdown(&self, within: Duration) {
+        let closed = timeout(within, async {
+            join_all(self.all_slots().iter().map(|slot| close_slot(slot))).await;
+            self.directory.group().close().await;
+        });
+        if closed.await.is_err() {
+            tracing::warn!(?within, "not every group stopped in time");
+        }
+        let wal = self.ground.wal.clone();
+        let closed = self.scope().spawn_blocking(CLOSE, move || wal.close()).await;
+        if let Some(Err(error)) = closed {
+            tracing::error!(%error, "the write-ahead log did not close cleanly");
+        }
+    }
+}
+
+async fn close_slot<M: Machine>(slot: &Arc<Slot<M>>) {
+    if let Some(Phase::Awake(group)) = slot.begin_closing() {
+        group.close().await;
+    }
+}
+
+async fn until_led_by<M: Machine>(group: &Group<M>, successor: RaftId, deadline: Instant) -> Result<(), ProposeError> {
+    let mut metrics = group.raft.server_metrics();
+    loop {
+        drop(metrics.borrow_and_update());
+        if group.leader() == Some(successor) {
+            return Ok(());
+        }
+        match timeout_at(deadline, metrics.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(ProposeError::NotServing),
+            Err(_) => return Err(ProposeError::Timeout),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Where the members are: numbers to nodes to addresses. Addresses come from handshakes and the failure detector
+//! (highest generation), else from the directory.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use imbl::OrdMap;
+use muster_link::{CallError, Links};
+use muster_swim::Swim;
+use muster_wire::hello::Hello;
+use muster_wire::rpc::Call;
+use muster_wire::{Generation, MemberNumber, NodeId, NodeRef};
+
+/// The members' book, and calls by member number. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Peers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    links: Links,
+    swim: Swim,
+    me: NodeRef,
+    book: RwLock<OrdMap<MemberNumber, NodeRef>>,
+}
+
+impl Peers {
+    pub(crate) fn new(links: Links, swim: Swim, me: NodeRef) -> Self {
+        let shared = Shared { links, swim, me, book: RwLock::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.shared.links
+    }
+
+    pub(crate) fn swim(&self) -> &Swim {
+        &self.shared.swim
+    }
+
+    /// This node.
+    pub(crate) fn me(&self) -> NodeRef {
+        self.shared.me.clone()
+    }
+
+    /// Learns of a member; news about a known node replaces what is older.
+    pub(crate) fn learn(&self, node: NodeRef) {
+        let mut book = self.shared.book.write().unwrap_or_else(PoisonError::into_inner);
+        let known = book.get(&node.member);
+        let is_news = known.is_none_or(|known| known.id != node.id || known.generation <= node.generation);
+        if is_news && node.member != MemberNumber(0) {
+            book.insert(node.member, node);
+        }
+    }
+
+    /// Learns from a handshake with a member of this tier's cluster.
+    pub(crate) fn learn_hello(&self, hello: &Hello) {
+        if self.is_of_our_cluster(hello) {
+            self.learn(node_of(hello));
+        }
+    }
+
+    /// Has the other end a number in this node's cluster?
+    pub(crate) fn is_of_our_cluster(&self, hello: &Hello) -> bool {
+        let ours = self.shared.links.hello().cluster;
+        ours.is_some() && hello.cluster == ours && hello.member != MemberNumber(0)
+    }
+
+    /// A member as last heard of, with its newest address.
+    pub(crate) fn node(&self, member: MemberNumber) -> Option<NodeRef> {
+        let me = self.me();
+        if member == me.member {
+            return Some(me);
+        }
+        let known = self.shared.book.read().unwrap_or_else(PoisonError::into_inner).get(&member).cloned()?;
+        Some(self.freshen(known))
+    }
+
+    fn freshen(&self, mut node: NodeRef) -> NodeRef {
+        for (addr, generation) in self.sightings(node.id) {
+            if generation >= node.generation && !addr.is_empty() {
+                (node.addr, node.generation) = (addr, generation);
+            }
+        }
+        node
+    }
+
+    /// Where a node was seen; what is seen last counts most.
+    fn sightings(&self, id: NodeId) -> Vec<(String, Generation)> {
+        let swim = self.shared.swim.member(id).map(|member| (member.meta.rpc.clone(), member.generation));
+        swim.into_iter().chain(self.shared.links.addr_of(id)).collect()
+    }
+
+    /// Every known member but this node.
+    pub(crate) fn others(&self) -> Vec<NodeRef> {
+        let me = self.me().member;
+        let book = self.shared.book.read().unwrap_or_else(PoisonError::into_inner).clone();
+        book.into_iter().map(|(_, node)| node).filter(|node| node.member != me).map(|node| self.freshen(node)).collect()
+    }
+
+    /// Calls a member.
+    pub(crate) async fn call<C: Call>(
+        &self,
+        member: MemberNumber,
+        call: &C,
+        within: Duration,
+    ) -> Result<C::Reply, CallError> {
+        let node = self.node(member).ok_or_else(|| CallError::Unreachable(format!("member {member} is not known")))?;
+        self.shared.links.call_node(&node, call, within).await
+    }
+}
+
+/// A node as its handshake names it.
+pub(crate) fn node_of(hello: &Hello) -> NodeRef {
+    NodeRef {
+        id: hello.node,
+        generation: hello.generation,
+        member: hello.member,
+        name: hello.name.clone(),
+        addr: hello.rpc.clone(),
+    }
+}

@@ -1,0 +1,204 @@
+//! Calls of other hosts: numbers 20–49.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_link::{Service, router};
+use muster_machine::Machine;
+use muster_wire::hello::Hello;
+use muster_wire::rpc::raft::{
+    AskReadIndex, FetchState, GroupFrame, GroupState, LeaderGone, ProposeEntry, Proposed, RaftAppend, RaftPreVote,
+    RaftSnapshot, RaftTransfer, RaftVote, ReadIndexAt,
+};
+use muster_wire::rpc::{Call, RpcError};
+use muster_wire::GroupId;
+use tokio::time::Instant;
+
+use super::Host;
+use super::directory::DIRECTORY_JOB;
+use super::follow::opening_of;
+use super::jobs::state_of;
+use crate::directory::Directory;
+use crate::raft::forward::encoded;
+use crate::raft::group::{Group, Opening};
+
+/// How long a frame waits for a group in creation.
+const CREATION_WAIT: Duration = Duration::from_secs(1);
+/// The longest that another node's caller is waited for.
+const WITHIN_MAX: Duration = Duration::from_secs(60);
+
+/// A call of Raft to one group.
+pub(crate) trait GroupCall: Call {
+    /// Which group.
+    fn frame(&self) -> &GroupFrame;
+    /// Answers it.
+    fn answer<G: Machine>(self, group: &Group<G>) -> impl Future<Output = Result<Self::Reply, RpcError>> + Send;
+}
+
+/// Declares how a group answers each call.
+macro_rules! group_calls {
+    ($($call:ident, $frame:ident => |$this:ident, $group:ident| $answer:expr;)+) => {
+        $(
+            impl GroupCall for $call {
+                fn frame(&self) -> &GroupFrame {
+                    let $frame = self;
+                    frame_of!($call, $frame)
+                }
+
+                async fn answer<G: Machine>(self, $group: &Group<G>) -> Result<Self::Reply, RpcError> {
+                    let $this = self;
+                    $answer
+                }
+            }
+        )+
+    };
+}
+
+/// Where a call keeps its frame.
+macro_rules! frame_of {
+    (RaftPreVote, $call:ident) => {
+        &$call.ask.frame
+    };
+    ($other:ident, $call:ident) => {
+        &$call.frame
+    };
+}
+
+group_calls! {
+    RaftAppend, call => |this, group| group.on_append(this).await;
+    RaftVote, call => |this, group| group.on_vote(&this).await;
+    RaftPreVote, call => |this, group| group.on_pre_vote(&this.ask).await;
+    RaftSnapshot, call => |this, group| group.on_snapshot(this).await;
+    RaftTransfer, call => |this, group| group.on_transfer(&this).await;
+}
+
+/// The service of a host.
+pub(crate) fn service<M: Machine>(host: &Arc<Host<M>>) -> Arc<dyn Service> {
+    let builder = router()
+        .on::<RaftAppend, _, _>(grouped(host))
+        .on::<RaftVote, _, _>(grouped(host))
+        .on::<RaftPreVote, _, _>(grouped(host))
+        .on::<RaftSnapshot, _, _>(grouped(host))
+        .on::<RaftTransfer, _, _>(grouped(host));
+    let (propose, index, fetch, gone) = (host.clone(), host.clone(), host.clone(), host.clone());
+    builder
+        .on::<ProposeEntry, _, _>(move |peer, call| served(&propose, &peer, |host| host.on_propose(call)))
+        .on::<AskReadIndex, _, _>(move |peer, call| served(&index, &peer, |host| host.on_ask_index(call)))
+        .on::<FetchState, _, _>(move |peer, call| served(&fetch, &peer, |host| host.on_fetch(call)))
+        .on::<LeaderGone, _, _>(move |peer, call| {
+            served(&gone, &peer, |host| async move { Ok(host.on_told(call).await) })
+        })
+        .build()
+}
+
+type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, RpcError>>;
+
+fn grouped<M: Machine, C: GroupCall + Sync>(host: &Arc<Host<M>>) -> impl Fn(Arc<Hello>, C) -> Answer<C::Reply> + use<M, C> {
+    let host = host.clone();
+    move |peer, call| {
+        let host = host.clone();
+        Box::pin(async move { host.on_group_call(&peer, call).await })
+    }
+}
+
+/// Only members of this cluster are answered.
+fn served<M, T, F, Fut>(host: &Arc<Host<M>>, peer: &Hello, answer: F) -> Answer<T>
+where
+    M: Machine,
+    T: Send + 'static,
+    F: FnOnce(Arc<Host<M>>) -> Fut,
+    Fut: Future<Output = Result<T, RpcError>> + Send + 'static,
+{
+    match host.peers().is_of_our_cluster(peer) {
+        true => Box::pin(answer(host.clone())),
+        false => Box::pin(std::future::ready(Err(stranger()))),
+    }
+}
+
+fn stranger() -> RpcError {
+    RpcError::Refused { why: "only members of this cluster are answered".into() }
+}
+
+impl<M: Machine> Host<M> {
+    async fn on_group_call<C: GroupCall>(self: Arc<Self>, peer: &Hello, call: C) -> Result<C::Reply, RpcError> {
+        let frame = call.frame();
+        if !self.peers().is_of_our_cluster(peer) || peer.member != frame.sender.member() {
+            return Err(stranger());
+        }
+        if frame.group == GroupId(0) {
+            return self.on_directory_call(call).await;
+        }
+        let opening = self.opening_for(frame)?;
+        let group = self.ensure(opening)?.group(self.clock().now() + CREATION_WAIT).await?;
+        call.answer(&group).await
+    }
+
+    async fn on_directory_call<C: GroupCall>(&self, call: C) -> Result<C::Reply, RpcError> {
+        let group = self.directory.group();
+        match call.frame().target == group.me {
+            true => call.answer::<Directory>(group).await,
+            false => Err(RpcError::NotServing),
+        }
+    }
+
+    /// The directory decides, once it is as new as the frame; before that the authenticated sender is trusted.
+    fn opening_for(&self, frame: &GroupFrame) -> Result<Opening, RpcError> {
+        if frame.target.member() != self.me() {
+            return Err(RpcError::NotServing);
+        }
+        let view = self.directory.view();
+        let row = view.state.job(frame.job).filter(|row| row.group == frame.group);
+        let concerned = row.filter(|row| row.concerns(frame.target));
+        match (concerned, view.applied < frame.set_index) {
+            (Some(row), _) => Ok(opening_of(row, frame.target)),
+            (None, true) => trusted(frame),
+            (None, false) => Err(RpcError::UnknownJob),
+        }
+    }
+
+    async fn on_propose(self: Arc<Self>, call: ProposeEntry) -> Result<Proposed, RpcError> {
+        let deadline = self.deadline(call.within_ms);
+        let written = match (call.job == DIRECTORY_JOB, call.forwarded) {
+            (true, _) => self.directory.group().write(call.entry, deadline).await,
+            (false, true) => self.propose_here(call.job, call.entry, deadline).await,
+            (false, false) => self.propose(call.job, &call.entry, deadline).await,
+        };
+        Ok(encoded(&written?)?)
+    }
+
+    async fn on_ask_index(self: Arc<Self>, call: AskReadIndex) -> Result<ReadIndexAt, RpcError> {
+        let deadline = self.deadline(call.within_ms);
+        let index = match call.job == DIRECTORY_JOB {
+            true => self.directory.group().read_index(deadline).await?,
+            false => self.index_here(&call, deadline).await?,
+        };
+        Ok(ReadIndexAt { index })
+    }
+
+    async fn index_here(&self, call: &AskReadIndex, deadline: Instant) -> Result<u64, RpcError> {
+        let slot = self.slot(call.job).ok_or_else(|| self.absent(call.job))?;
+        Ok(slot.group(deadline).await?.read_index(deadline).await?)
+    }
+
+    async fn on_fetch(self: Arc<Self>, call: FetchState) -> Result<GroupState, RpcError> {
+        let deadline = self.deadline(call.within_ms);
+        let slot = self.slot(call.job).ok_or_else(|| self.absent(call.job))?;
+        let group = slot.group(deadline).await?;
+        let view = match call.linearizable {
+            true => group.up_to_date(deadline).await?,
+            false => group.view(),
+        };
+        Ok(state_of(&view)?)
+    }
+
+    fn deadline(&self, within_ms: u64) -> Instant {
+        self.clock().now() + Duration::from_millis(within_ms).min(WITHIN_MAX)
+    }
+}
+
+fn trusted(frame: &GroupFrame) -> Result<Opening, RpcError> {
+    let Some(birth) = frame.birth.clone() else { return Err(RpcError::UnknownJob) };
+    let (group, job, me, set_index) = (frame.group, frame.job, frame.target, frame.set_index);
+    Ok(Opening { group, job, me, set_index, birth: Some(birth) })
+}

@@ -1,0 +1,222 @@
+//! One group's place in the table. Its owner is the task that loads or closes it; everybody else reads its phase.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use muster_machine::Machine;
+use muster_wire::{Generation, GroupId, JobId, MemberNumber, RaftId, Token};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::ProposeError;
+use crate::raft::group::{Group, Opening};
+use crate::status::GroupStatus;
+
+/// What a slot holds.
+pub(crate) enum Phase<M: Machine> {
+    /// Being opened: callers wait.
+    Loading,
+    /// Running.
+    Awake(Arc<Group<M>>),
+    /// Being stopped and, after a retirement, destroyed.
+    Closing,
+    /// It cannot be served here.
+    Failed(String),
+}
+
+impl<M: Machine> Clone for Phase<M> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Loading => Self::Loading,
+            Self::Awake(group) => Self::Awake(group.clone()),
+            Self::Closing => Self::Closing,
+            Self::Failed(why) => Self::Failed(why.clone()),
+        }
+    }
+}
+
+impl<M: Machine> Phase<M> {
+    /// The word used in metrics and for people.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Awake(_) => "awake",
+            Self::Closing => "closing",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// The process that leads, as evidence names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LedBy {
+    pub(crate) member: MemberNumber,
+    pub(crate) generation: Generation,
+}
+
+/// One group's place in the table.
+pub(crate) struct Slot<M: Machine> {
+    pub(crate) opening: Opening,
+    phase: watch::Sender<Phase<M>>,
+    led_by: Mutex<Option<LedBy>>,
+    /// The member whose process was found gone while it led; cleared when somebody leads again.
+    gone: Mutex<Option<MemberNumber>>,
+    waiting: AtomicUsize,
+    /// Milliseconds after the host's epoch before which no campaign is begun.
+    next_try_ms: AtomicU64,
+}
+
+impl<M: Machine> Slot<M> {
+    pub(crate) fn loading(opening: Opening, next_try_ms: u64) -> Self {
+        Self {
+            opening,
+            phase: watch::channel(Phase::Loading).0,
+            led_by: Mutex::new(None),
+            gone: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
+            next_try_ms: AtomicU64::new(next_try_ms),
+        }
+    }
+
+    pub(crate) fn job(&self) -> JobId {
+        self.opening.job
+    }
+
+    pub(crate) fn group_id(&self) -> GroupId {
+        self.opening.group
+    }
+
+    pub(crate) fn replica(&self) -> RaftId {
+        self.opening.me
+    }
+
+    pub(crate) fn phase(&self) -> Phase<M> {
+        self.phase.borrow().clone()
+    }
+
+    /// The group, if it runs.
+    pub(crate) fn awake(&self) -> Option<Arc<Group<M>>> {
+        match &*self.phase.borrow() {
+            Phase::Awake(group) => Some(group.clone()),
+            Phase::Loading | Phase::Closing | Phase::Failed(_) => None,
+        }
+    }
+
+    /// The group, waiting while it is being opened.
+    pub(crate) async fn group(&self, deadline: Instant) -> Result<Arc<Group<M>>, ProposeError> {
+        let mut phases = self.phase.subscribe();
+        let settled = timeout_at(deadline, phases.wait_for(|phase| !matches!(phase, Phase::Loading))).await;
+        let Ok(Ok(phase)) = settled else { return Err(ProposeError::busy()) };
+        match &*phase {
+            Phase::Awake(group) => Ok(group.clone()),
+            Phase::Loading | Phase::Closing | Phase::Failed(_) => Err(ProposeError::NotServing),
+        }
+    }
+
+    /// The end of loading; false when the slot was closed meanwhile, and the group is not wanted.
+    pub(crate) fn settle(&self, phase: Phase<M>) -> bool {
+        self.phase.send_if_modified(|now| match now {
+            Phase::Loading => replaced(now, phase),
+            Phase::Awake(_) | Phase::Closing | Phase::Failed(_) => false,
+        })
+    }
+
+    /// The group has stopped by itself.
+    pub(crate) fn fail(&self, why: String) -> bool {
+        self.phase.send_if_modified(|now| match now {
+            Phase::Awake(_) => replaced(now, Phase::Failed(why)),
+            Phase::Loading | Phase::Closing | Phase::Failed(_) => false,
+        })
+    }
+
+    /// Takes the slot for closing: what it held, or `None` if somebody else is closing it.
+    pub(crate) fn begin_closing(&self) -> Option<Phase<M>> {
+        let held = self.phase.send_replace(Phase::Closing);
+        match held {
+            Phase::Closing => None,
+            other => Some(other),
+        }
+    }
+
+    pub(crate) fn note_leader(&self, led_by: Option<LedBy>) {
+        *self.led_by.lock().unwrap_or_else(PoisonError::into_inner) = led_by;
+    }
+
+    pub(crate) fn led_by(&self) -> Option<LedBy> {
+        *self.led_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note_gone(&self, member: Option<MemberNumber>) {
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = member;
+    }
+
+    pub(crate) fn gone(&self) -> Option<MemberNumber> {
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Callers that wait for an answer now.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Counts a caller until the guard is dropped.
+    pub(crate) fn wait_guard(self: &Arc<Self>) -> Waiting<M> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.clone())
+    }
+
+    /// As shown to people.
+    pub(crate) fn status(&self) -> GroupStatus {
+        match self.awake() {
+            Some(group) => group.status(),
+            None => self.bare_status(),
+        }
+    }
+
+    fn bare_status(&self) -> GroupStatus {
+        GroupStatus {
+            job: Some(self.job()),
+            group: self.group_id(),
+            set_index: self.opening.set_index,
+            state: self.phase().word(),
+            role: "learner",
+            leader: None,
+            term: 0,
+            token: Token(0),
+            last_log: None,
+            committed: None,
+            applied: None,
+            snapshot: None,
+            purged: None,
+            replicas: Vec::new(),
+        }
+    }
+
+    /// Is a campaign due? If so the next one is put off to `next_ms`.
+    pub(crate) fn take_try(&self, now_ms: u64, next_ms: u64) -> bool {
+        let due = self.next_try_ms.load(Ordering::Relaxed) <= now_ms;
+        if due {
+            self.next_try_ms.store(next_ms, Ordering::Relaxed);
+        }
+        due
+    }
+
+    /// A campaign is worth a try from then on.
+    pub(crate) fn try_from(&self, at_ms: u64) {
+        self.next_try_ms.fetch_min(at_ms, Ordering::Relaxed);
+    }
+}
+
+fn replaced<M: Machine>(now: &mut Phase<M>, phase: Phase<M>) -> bool {
+    *now = phase;
+    true
+}
+
+/// A caller that waits.
+pub(crate) struct Waiting<M: Machine>(Arc<Slot<M>>);
+
+impl<M: Machine> Drop for Waiting<M> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,190 @@
+//! The table of groups: opening, watching, closing and destroying them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_machine::Machine;
+use muster_runtime::{TaskKind, random};
+use muster_wal::GroupKey;
+use muster_wire::{JobId, RaftId};
+use openraft::async_runtime::WatchReceiver as _;
+use dashmap::Entry;
+
+use super::Host;
+use super::slot::{LedBy, Phase, Slot};
+use crate::error::ProposeError;
+use crate::raft::group::{Group, Opening};
+use crate::raft::snapshot::SnapshotFiles;
+use crate::raft::store::{until_durable, waiter};
+
+const LOAD: TaskKind = TaskKind::new("group_load");
+const WATCH: TaskKind = TaskKind::new("group_watch");
+const DESTROY: TaskKind = TaskKind::new("group_destroy");
+/// A reloaded group is tried first after at most this: the first node to try wins.
+const FIRST_TRY_MS: u64 = 300;
+/// The replica of rank r seeds and campaigns for a leader that never appeared after so long times r + 1.
+const RANK_MS: u64 = 1000;
+/// How long a removal may take to become durable; it is repeated at the next start otherwise.
+const REMOVE_WITHIN: Duration = Duration::from_secs(30);
+
+impl<M: Machine> Host<M> {
+    /// Milliseconds since the host's epoch.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let since = self.clock().now().saturating_duration_since(self.ground.epoch);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The slot of a group, opening it if it is not there. `NotServing` while another group of the job is in its place.
+    pub(crate) fn ensure(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
+        let slot = match self.slots.entry(opening.job) {
+            Entry::Occupied(there) => return same_group(there.get(), &opening),
+            Entry::Vacant(place) => {
+                let slot = Arc::new(Slot::loading(opening.clone(), self.first_try_ms(&opening)));
+                place.insert(slot.clone());
+                slot
+            }
+        };
+        self.spawn_load(slot.clone());
+        Ok(slot)
+    }
+
+    fn spawn_load(self: &Arc<Self>, slot: Arc<Slot<M>>) {
+        let host = self.clone();
+        self.scope().spawn_until_stop(LOAD, async move { host.load(slot).await });
+    }
+
+    fn first_try_ms(&self, opening: &Opening) -> u64 {
+        let key = wal_key(opening);
+        let rank = opening.birth.as_ref().and_then(|birth| {
+            birth.replicas.iter().position(|member| *member == opening.me.member())
+        });
+        let wait = match (self.ground.wal.is_known(key), rank) {
+            (false, Some(rank)) => RANK_MS * (rank as u64 + 1),
+            _ => random::below(FIRST_TRY_MS),
+        };
+        self.now_ms() + wait
+    }
+
+    async fn load(self: Arc<Self>, slot: Arc<Slot<M>>) {
+        let Ok(_permit) = self.loads.acquire().await else { return };
+        match Group::open(&self.ground, slot.opening.clone()).await {
+            Ok(group) => self.settle(&slot, Arc::new(group)).await,
+            Err(error) => {
+                tracing::error!(job = %slot.job(), group = %slot.group_id(), %error, "a group cannot be opened");
+                slot.settle(Phase::Failed(error.to_string()));
+            }
+        }
+    }
+
+    async fn settle(self: &Arc<Self>, slot: &Arc<Slot<M>>, group: Arc<Group<M>>) {
+        if !slot.settle(Phase::Awake(group.clone())) {
+            group.close().await;
+            return;
+        }
+        let (host, slot) = (self.clone(), slot.clone());
+        self.scope().spawn_until_stop(WATCH, async move { host.watch_group(&slot, &group).await });
+    }
+
+    /// Follows who leads until the instance ends.
+    async fn watch_group(&self, slot: &Arc<Slot<M>>, group: &Arc<Group<M>>) {
+        let mut metrics = group.raft.server_metrics();
+        loop {
+            drop(metrics.borrow_and_update());
+            self.note_level(slot, group);
+            if metrics.changed().await.is_err() {
+                break;
+            }
+        }
+        self.note_end(slot, group);
+    }
+
+    fn note_level(&self, slot: &Slot<M>, group: &Group<M>) {
+        let leader = group.leader();
+        slot.note_leader(leader.map(|leader| self.led_by(leader)));
+        if leader.is_some_and(|leader| Some(leader.member()) != slot.gone()) {
+            slot.note_gone(None);
+        }
+        self.set_led(slot.job(), group.led_term());
+    }
+
+    fn led_by(&self, leader: RaftId) -> LedBy {
+        let node = self.peers().node(leader.member());
+        LedBy { member: leader.member(), generation: node.map(|node| node.generation).unwrap_or_default() }
+    }
+
+    fn set_led(&self, job: JobId, term: Option<u64>) {
+        self.led.send_if_modified(|led| {
+            if led.get(&job).copied() == term {
+                return false;
+            }
+            let map = Arc::make_mut(led);
+            match term {
+                Some(term) => map.insert(job, term),
+                None => map.remove(&job),
+            };
+            true
+        });
+    }
+
+    fn note_end(&self, slot: &Slot<M>, group: &Group<M>) {
+        self.set_led(slot.job(), None);
+        slot.note_leader(None);
+        let why = group.fault().unwrap_or_else(|| "its Raft instance has ended".into());
+        if slot.fail(why.clone()) && !self.scope().is_stopping() {
+            tracing::error!(job = %slot.job(), group = %slot.group_id(), why, "a group has stopped here");
+        }
+    }
+
+    /// Destroys this node's copy of a group, in a task of its own.
+    pub(crate) fn destroy(self: &Arc<Self>, slot: Arc<Slot<M>>) {
+        let host = self.clone();
+        self.scope().spawn_until_stop(DESTROY, async move { host.destroy_now(&slot).await });
+    }
+
+    async fn destroy_now(&self, slot: &Arc<Slot<M>>) {
+        let Some(held) = slot.begin_closing() else { return };
+        let Ok(_permit) = self.loads.acquire().await else { return };
+        self.set_led(slot.job(), None);
+        if let Phase::Awake(group) = held {
+            group.close().await;
+        }
+        self.erase(wal_key(&slot.opening)).await;
+        self.slots.remove_if(&slot.job(), |_, there| Arc::ptr_eq(there, slot));
+    }
+
+    /// Removes what is on disk of a replica.
+    pub(crate) async fn erase(&self, key: GroupKey) {
+        let (done, durable) = waiter();
+        let removed = match self.ground.wal.remove_group(key, done) {
+            Ok(()) => tokio::time::timeout(REMOVE_WITHIN, until_durable(durable)).await.is_ok(),
+            Err(_) => false,
+        };
+        let dir = self.ground.snapshot_dir(key);
+        let snapshots = SnapshotFiles::new(dir, self.scope().clone()).remove().await;
+        if !removed || snapshots.is_err() {
+            tracing::warn!(group = key.group, "a retired group is not yet gone from disk; tried again at the next start");
+        }
+    }
+
+    /// Stops a replica without destroying it, and forgets the slot so that it can be opened again.
+    pub(crate) async fn unload(&self, slot: &Arc<Slot<M>>) {
+        let Some(held) = slot.begin_closing() else { return };
+        self.set_led(slot.job(), None);
+        if let Phase::Awake(group) = held {
+            group.close().await;
+        }
+        self.slots.remove_if(&slot.job(), |_, there| Arc::ptr_eq(there, slot));
+    }
+}
+
+/// The log's name of a replica.
+pub(crate) fn wal_key(opening: &Opening) -> GroupKey {
+    GroupKey { group: opening.group.0, incarnation: opening.me.incarnation().0 }
+}
+
+fn same_group<M: Machine>(there: &Arc<Slot<M>>, opening: &Opening) -> Result<Arc<Slot<M>>, ProposeError> {
+    match (there.group_id(), there.replica()) == (opening.group, opening.me) {
+        true => Ok(there.clone()),
+        false => Err(ProposeError::NotServing),
+    }
+}

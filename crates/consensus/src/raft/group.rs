@@ -1,0 +1,266 @@
+//! One replica of one group: opening, its level, closing.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use muster_machine::{Machine, Replica};
+use muster_runtime::{Clock, TaskScope};
+use muster_wal::{GroupError, GroupKey, LogReader, Wal};
+use muster_wire::rpc::raft::BirthSet;
+use muster_wire::{GroupId, JobId, RaftId};
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::{Config, Raft, RaftMetrics, ServerState};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::birth::{self, SeedError, Seeded};
+use super::incoming::Pieces;
+use super::machine::StateMachine;
+use super::network::Wires;
+use super::settings::Settings;
+use super::snapshot::SnapshotFiles;
+use super::store::LogStore;
+use super::types::Types;
+use crate::host::peers::Peers;
+use crate::status::{GroupStatus, ReplicaStatus, View};
+
+/// What all groups of a node share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) wal: Wal,
+    pub(crate) peers: Peers,
+    pub(crate) settings: Settings,
+    pub(crate) snapshots: PathBuf,
+    pub(crate) scope: TaskScope,
+    pub(crate) clock: Clock,
+    pub(crate) epoch: Instant,
+    pub(crate) in_flight: usize,
+    /// How long a leader's lease lasts.
+    pub(crate) lease: Duration,
+}
+
+impl Ground {
+    /// Where a replica's snapshots are.
+    pub(crate) fn snapshot_dir(&self, key: GroupKey) -> PathBuf {
+        self.snapshots.join(format!("{}-{}", key.group, key.incarnation))
+    }
+}
+
+/// Which replica to open.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) group: GroupId,
+    pub(crate) job: JobId,
+    pub(crate) me: RaftId,
+    pub(crate) set_index: u64,
+    /// How it began; `None` for the directory.
+    pub(crate) birth: Option<BirthSet>,
+}
+
+/// Why a replica could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenGroupError {
+    #[error("its birth: {0}")]
+    Seed(#[from] SeedError),
+    #[error("its log: {0}")]
+    Log(#[from] GroupError),
+    #[error("its snapshot: {0}")]
+    Snapshot(#[from] io::Error),
+    #[error("its Raft instance: {0}")]
+    Raft(String),
+}
+
+/// One replica, running. Dropping it does not stop it: [`Group::close`] does.
+pub(crate) struct Group<M: Machine> {
+    pub(crate) id: GroupId,
+    pub(crate) job: JobId,
+    pub(crate) me: RaftId,
+    pub(crate) raft: Raft<Types, StateMachine<M>>,
+    pub(crate) views: watch::Receiver<View<M>>,
+    pub(crate) wires: Wires,
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) pieces: Mutex<Option<Pieces>>,
+    pub(crate) clock: Clock,
+    lease: Duration,
+    log: LogReader,
+    epoch: Instant,
+    /// Milliseconds after the epoch at which a leader was last heard of; 0 for never.
+    contact_ms: AtomicU64,
+}
+
+impl<M: Machine> Group<M> {
+    /// Seeds the replica if this is its birth, then opens it.
+    pub(crate) async fn open(ground: &Ground, opening: Opening) -> Result<Self, OpenGroupError> {
+        let key = GroupKey { group: opening.group.0, incarnation: opening.me.incarnation().0 };
+        let config = seeded_config(ground, key, &opening).await?;
+        let log = ground.wal.open_group(key)?;
+        let reader = log.reader();
+        let files = SnapshotFiles::new(ground.snapshot_dir(key), ground.scope.clone());
+        let born = Replica::born(opening.group, opening.job);
+        let (machine, views) = StateMachine::open(born, files).await?;
+        let wires = wires(ground, &opening);
+        let raft = Raft::new(opening.me.0, config, wires.clone(), LogStore::new(log), machine).await;
+        Ok(Self {
+            id: opening.group,
+            job: opening.job,
+            me: opening.me,
+            raft: raft.map_err(|error| OpenGroupError::Raft(error.to_string()))?,
+            views,
+            wires,
+            in_flight: Arc::new(Semaphore::new(ground.in_flight)),
+            pieces: Mutex::new(None),
+            clock: ground.clock.clone(),
+            lease: ground.lease,
+            log: reader,
+            epoch: ground.epoch,
+            contact_ms: AtomicU64::new(0),
+        })
+    }
+
+    /// This moment's state.
+    pub(crate) fn view(&self) -> View<M> {
+        let mut view = self.views.borrow().clone();
+        view.age = self.age();
+        view
+    }
+
+    /// Time since a leader was heard of; zero for the leader itself.
+    pub(crate) fn age(&self) -> Duration {
+        match self.is_leader() {
+            true => Duration::ZERO,
+            false => self.silence(),
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        let now = self.clock.now().saturating_duration_since(self.epoch);
+        now.saturating_sub(Duration::from_millis(self.contact_ms.load(Ordering::Relaxed)))
+    }
+
+    /// A leader's frame was accepted.
+    pub(crate) fn note_contact(&self) {
+        let now = self.clock.now().saturating_duration_since(self.epoch).as_millis();
+        self.contact_ms.store(u64::try_from(now).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    /// What was heard of a leader counts no more: its process is gone.
+    pub(crate) fn forget_contact(&self) {
+        self.contact_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Does anybody lead, as far as this replica can know? For a voter that is false after two lease times of silence.
+    pub(crate) fn has_leader(&self) -> bool {
+        let heard = self.contact_ms.load(Ordering::Relaxed) != 0 && self.silence() < self.lease * 2;
+        heard || self.is_leader()
+    }
+
+    pub(crate) fn metrics(&self) -> RaftMetrics<Types> {
+        self.raft.metrics().borrow_watched().clone()
+    }
+
+    pub(crate) fn is_leader(&self) -> bool {
+        self.raft.server_metrics().borrow_watched().state == ServerState::Leader
+    }
+
+    /// The term, if this replica leads.
+    pub(crate) fn led_term(&self) -> Option<u64> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        (metrics.state == ServerState::Leader).then_some(metrics.vote.leader_id.term)
+    }
+
+    /// Who leads, by the newest vote; this replica only while it does.
+    pub(crate) fn leader(&self) -> Option<RaftId> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = metrics.current_leader.map(RaftId)?;
+        (leader != self.me || metrics.state == ServerState::Leader).then_some(leader)
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.raft.metrics().borrow_watched().current_term
+    }
+
+    /// Is the instance still running?
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.raft.metrics().borrow_watched().running_state.as_ref().err().map(ToString::to_string)
+    }
+
+    /// Entries applied since the newest snapshot.
+    pub(crate) fn entries_since_snapshot(&self) -> u64 {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let applied = metrics.last_applied.as_ref().map_or(0, |id| id.index);
+        applied.saturating_sub(metrics.snapshot.as_ref().map_or(0, |id| id.index))
+    }
+
+    /// As shown to people.
+    pub(crate) fn status(&self) -> GroupStatus {
+        let metrics = self.metrics();
+        GroupStatus {
+            job: (self.id != GroupId(0)).then_some(self.job),
+            group: self.id,
+            set_index: self.wires.set_index.load(Ordering::Relaxed),
+            state: "awake",
+            role: role_of(metrics.state),
+            leader: self.leader().map(RaftId::member),
+            term: metrics.current_term,
+            token: self.views.borrow().token(),
+            last_log: self.log.last().map(|id| id.index),
+            committed: metrics.local_committed.as_ref().map(|id| id.index),
+            applied: metrics.last_applied.as_ref().map(|id| id.index),
+            snapshot: metrics.snapshot.as_ref().map(|id| id.index),
+            purged: metrics.purged.as_ref().map(|id| id.index),
+            replicas: replicas_of(&metrics),
+        }
+    }
+
+    /// Stops the instance and waits until its log is released.
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(group = %self.id, %error, "a Raft instance did not stop cleanly");
+        }
+    }
+}
+
+async fn seeded_config(ground: &Ground, key: GroupKey, opening: &Opening) -> Result<Arc<Config>, SeedError> {
+    let Some(birth) = &opening.birth else { return Ok(ground.settings.directory.clone()) };
+    let seeded = birth::seed(&ground.wal, key, opening.me, birth).await?;
+    Ok(match seeded {
+        Seeded::Leader => ground.settings.born.clone(),
+        Seeded::Follower => ground.settings.reloaded.clone(),
+    })
+}
+
+fn wires(ground: &Ground, opening: &Opening) -> Wires {
+    Wires {
+        peers: ground.peers.clone(),
+        group: opening.group,
+        job: opening.job,
+        me: opening.me,
+        birth: opening.birth.clone(),
+        set_index: Arc::new(AtomicU64::new(opening.set_index)),
+    }
+}
+
+const fn role_of(state: ServerState) -> &'static str {
+    match state {
+        ServerState::Leader => "leader",
+        ServerState::Candidate => "candidate",
+        ServerState::Follower => "follower",
+        ServerState::Learner | ServerState::Shutdown => "learner",
+    }
+}
+
+fn replicas_of(metrics: &RaftMetrics<Types>) -> Vec<ReplicaStatus> {
+    let membership = metrics.membership_config.membership();
+    let voters: Vec<u64> = membership.voter_ids().collect();
+    let matched = |id: &u64| metrics.replication.as_ref()?.get(id)?.as_ref().map(|at| at.index);
+    let state = |id: &u64| if voters.contains(id) { "voter" } else { "learner" };
+    let status = |id: &u64| ReplicaStatus { node: RaftId(*id).member(), matched: matched(id), state: state(id) };
+    membership.nodes().map(|(id, ())| status(id)).collect()
+}

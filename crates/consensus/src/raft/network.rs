@@ -1,0 +1,204 @@
+//! Raft's calls to the other replicas of a group, over the node's links.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use muster_link::CallError;
+use muster_wire::rpc::raft::{
+    BirthSet, GroupFrame, RaftAppend, RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, VoteFor,
+};
+use muster_wire::rpc::{Call, RpcError};
+use muster_wire::{GroupId, JobId, RaftId};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
+};
+use openraft::OptionalSend;
+
+use super::convert;
+use super::types::{Snapshot, SnapshotBytes, Types, Vote};
+use crate::host::peers::Peers;
+
+/// Bytes of one piece of a snapshot.
+const PIECE_BYTES: usize = 1024 * 1024;
+/// An append waits for the follower's disk: this much longer than Raft's own timeout, which is made for heartbeats. A
+/// lost link ends the wait at once.
+const APPEND_PATIENCE: u32 = 4;
+/// How long one piece of a snapshot may take.
+const PIECE_TTL: Duration = Duration::from_secs(20);
+
+/// What every frame of a group says. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Wires {
+    pub(crate) peers: Peers,
+    pub(crate) group: GroupId,
+    pub(crate) job: JobId,
+    pub(crate) me: RaftId,
+    pub(crate) birth: Option<BirthSet>,
+    pub(crate) set_index: Arc<AtomicU64>,
+}
+
+impl RaftNetworkFactory<Types> for Wires {
+    type Network = Wire;
+
+    async fn new_client(&mut self, target: u64, _node: &()) -> Wire {
+        Wire { wires: self.clone(), target: RaftId(target) }
+    }
+}
+
+/// The way to one replica.
+pub(crate) struct Wire {
+    wires: Wires,
+    target: RaftId,
+}
+
+impl Wire {
+    fn frame(&self) -> GroupFrame {
+        GroupFrame {
+            group: self.wires.group,
+            job: self.wires.job,
+            target: self.target,
+            sender: self.wires.me,
+            set_index: self.wires.set_index.load(Ordering::Relaxed),
+            birth: self.wires.birth.clone(),
+        }
+    }
+
+    async fn call<C: Call>(&self, call: &C, within: Duration, action: RPCTypes) -> Result<C::Reply, RPCError<Types>> {
+        let answer = self.wires.peers.call(self.target.member(), call, within).await;
+        answer.map_err(|error| self.fault(&error, within, action))
+    }
+
+    fn fault(&self, error: &CallError, timeout: Duration, action: RPCTypes) -> RPCError<Types> {
+        match error {
+            CallError::Timeout => self.timed_out(timeout, action),
+            CallError::Reset | CallError::Rpc(RpcError::Unknown { .. }) => RPCError::Network(NetworkError::new(error)),
+            _ => RPCError::Unreachable(Unreachable::new(error)),
+        }
+    }
+
+    fn timed_out(&self, timeout: Duration, action: RPCTypes) -> RPCError<Types> {
+        RPCError::Timeout(Timeout { action, id: self.wires.me.0, target: self.target.0, timeout })
+    }
+
+    fn append_call(&self, request: &AppendEntriesRequest<Types>) -> Result<RaftAppend, RPCError<Types>> {
+        let entries: Result<Vec<_>, _> = request.entries.iter().map(convert::wire_entry).collect();
+        Ok(RaftAppend {
+            frame: self.frame(),
+            vote: convert::wire_vote(&request.vote),
+            prev: request.prev_log_id.as_ref().map(convert::wire_log_id),
+            entries: entries.map_err(|error| RPCError::Network(NetworkError::new(&error)))?,
+            committed: request.leader_commit.as_ref().map(convert::wire_log_id),
+        })
+    }
+
+    fn vote_call(&self, request: &VoteRequest<Types>) -> RaftVote {
+        RaftVote {
+            frame: self.frame(),
+            vote: convert::wire_vote(&request.vote),
+            last: request.last_log_id.as_ref().map(convert::wire_log_id),
+            transfer: request.leadership_transfer,
+        }
+    }
+
+    async fn send_pieces(&self, vote: Vote, snapshot: Snapshot) -> Result<SnapshotResponse<Types>, RPCError<Types>> {
+        let total = snapshot.snapshot.0.len();
+        let mut offset = 0;
+        loop {
+            let end = total.min(offset + PIECE_BYTES);
+            let piece = self.piece(&vote, &snapshot, offset..end);
+            let taken = self.call(&piece, PIECE_TTL, RPCTypes::InstallSnapshot).await?;
+            if end == total || taken.vote != convert::wire_vote(&vote) {
+                return Ok(SnapshotResponse::new(answered(&vote, &taken.vote)));
+            }
+            offset = end;
+        }
+    }
+
+    fn piece(&self, vote: &Vote, snapshot: &Snapshot, range: std::ops::Range<usize>) -> RaftSnapshot {
+        let bytes: &Bytes = &snapshot.snapshot.0;
+        RaftSnapshot {
+            frame: self.frame(),
+            vote: convert::wire_vote(vote),
+            last: snapshot.meta.last_log_id.as_ref().map(convert::wire_log_id),
+            membership: convert::wire_stored(&snapshot.meta.last_membership),
+            total: bytes.len() as u64,
+            offset: range.start as u64,
+            bytes: bytes.slice(range),
+        }
+    }
+}
+
+fn answered(ours: &Vote, theirs: &VoteFor) -> Vote {
+    match *theirs == convert::wire_vote(ours) {
+        true => *ours,
+        false => convert::vote(theirs),
+    }
+}
+
+impl RaftNetworkV2<Types> for Wire {
+    type SnapshotData = SnapshotBytes;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let call = self.append_call(&request)?;
+        let within = option.soft_ttl() * APPEND_PATIENCE;
+        Ok(convert::appended(&self.call(&call, within, RPCTypes::AppendEntries).await?))
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let call = self.vote_call(&request);
+        Ok(convert::voted(&self.call(&call, option.soft_ttl(), RPCTypes::Vote).await?))
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let call = RaftPreVote { ask: self.vote_call(&request) };
+        Ok(convert::voted(&self.call(&call, option.soft_ttl(), RPCTypes::Vote).await?))
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = tokio::time::timeout(option.hard_ttl(), self.send_pieces(vote, snapshot)) => match sent {
+                Ok(answer) => Ok(answer?),
+                Err(_) => Err(self.timed_out(option.hard_ttl(), RPCTypes::InstallSnapshot).into()),
+            },
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        let call = RaftTransfer {
+            frame: self.frame(),
+            from: convert::wire_vote(request.from_leader()),
+            to: RaftId(*request.to_node_id()),
+            last: request.last_log_id().map(convert::wire_log_id),
+        };
+        self.call(&call, option.soft_ttl(), RPCTypes::TransferLeader).await.map(|_| Ok(()))
+    }
+}

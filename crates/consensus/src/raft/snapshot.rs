@@ -1,0 +1,174 @@
+//! Snapshot files of one group: durable before they are reported, only the newest is kept.
+//!
+//! ```text
+//!   magic "MSNP" | version u16 | header length u32 | crc32 u32 of all that follows | header | state
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use muster_runtime::{TaskKind, TaskScope};
+use muster_wire::rpc::raft::{LogIdAt, StoredMembers};
+use openraft::SnapshotMeta as Meta;
+use serde::{Deserialize, Serialize};
+
+use super::convert;
+use super::types::{Snapshot, SnapshotBytes, SnapshotMeta};
+
+const MAGIC: &[u8; 4] = b"MSNP";
+const VERSION: u16 = 1;
+const PREFIX_BYTES: usize = 14;
+const EXTENSION: &str = "snap";
+const FILES: TaskKind = TaskKind::new("snapshot_files");
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    last: Option<LogIdAt>,
+    membership: StoredMembers,
+}
+
+/// Where a group's snapshots are kept. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct SnapshotFiles {
+    dir: PathBuf,
+    scope: TaskScope,
+}
+
+impl SnapshotFiles {
+    pub(crate) fn new(dir: PathBuf, scope: TaskScope) -> Self {
+        Self { dir, scope }
+    }
+
+    /// The newest snapshot; `None` when there is none.
+    pub(crate) async fn load(&self) -> Result<Option<Snapshot>, io::Error> {
+        let dir = self.dir.clone();
+        self.blocking(move || load(&dir)).await
+    }
+
+    /// Durable when it returns; older snapshots are deleted.
+    pub(crate) async fn save(&self, snapshot: Snapshot) -> Result<(), io::Error> {
+        let dir = self.dir.clone();
+        self.blocking(move || save(&dir, &snapshot)).await
+    }
+
+    /// Deletes all of the group's snapshots.
+    pub(crate) async fn remove(&self) -> Result<(), io::Error> {
+        let dir = self.dir.clone();
+        self.blocking(move || remove(&dir)).await
+    }
+
+    /// Runs blocking work of this group on the blocking pool.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, io::Error> + Send + 'static,
+    ) -> Result<T, io::Error> {
+        let done = self.scope.spawn_blocking(FILES, work).await;
+        done.unwrap_or_else(|| Err(io::Error::other("the work on a snapshot file panicked")))
+    }
+}
+
+fn remove(dir: &Path) -> Result<(), io::Error> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn load(dir: &Path) -> Result<Option<Snapshot>, io::Error> {
+    let Some(newest) = files(dir)?.pop() else { return Ok(None) };
+    let bytes = Bytes::from(fs::read(&newest)?);
+    decode(&bytes).map(Some)
+}
+
+/// Snapshot files, oldest first: names are zero-padded indexes.
+fn files(dir: &Path) -> Result<Vec<PathBuf>, io::Error> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let paths: Result<Vec<PathBuf>, io::Error> = entries.map(|entry| Ok(entry?.path())).collect();
+    let is_snapshot = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
+    let mut found: Vec<PathBuf> = paths?.into_iter().filter(is_snapshot).collect();
+    found.sort();
+    Ok(found)
+}
+
+fn save(dir: &Path, snapshot: &Snapshot) -> Result<(), io::Error> {
+    fs::create_dir_all(dir)?;
+    if let Some(parent) = dir.parent() {
+        sync_dir(parent)?;
+    }
+    let index = snapshot.meta.last_log_id.as_ref().map_or(0, |last| last.index);
+    let path = dir.join(format!("{index:020}.{EXTENSION}"));
+    let temporary = path.with_extension("tmp");
+    write_durably(&temporary, &encode(snapshot)?)?;
+    fs::rename(&temporary, &path)?;
+    sync_dir(dir)?;
+    files(dir)?.iter().filter(|older| **older < path).try_for_each(fs::remove_file)
+}
+
+fn write_durably(path: &Path, parts: &[Vec<u8>]) -> Result<(), io::Error> {
+    let mut file = File::create(path)?;
+    parts.iter().try_for_each(|part| file.write_all(part))?;
+    file.sync_all()
+}
+
+fn sync_dir(dir: &Path) -> Result<(), io::Error> {
+    File::open(dir)?.sync_all()
+}
+
+fn encode(snapshot: &Snapshot) -> Result<Vec<Vec<u8>>, io::Error> {
+    let last = snapshot.meta.last_log_id.as_ref().map(convert::wire_log_id);
+    let membership = convert::wire_stored(&snapshot.meta.last_membership);
+    let header = muster_wire::encode(&Header { last, membership }).map_err(io::Error::other)?;
+    let state = snapshot.snapshot.0.to_vec();
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&header);
+    crc.update(&state);
+    let mut prefix = MAGIC.to_vec();
+    prefix.extend(VERSION.to_le_bytes());
+    prefix.extend(u32::try_from(header.len()).map_err(io::Error::other)?.to_le_bytes());
+    prefix.extend(crc.finalize().to_le_bytes());
+    Ok(vec![prefix, header, state])
+}
+
+fn decode(bytes: &Bytes) -> Result<Snapshot, io::Error> {
+    let (header_length, crc) = prefix(bytes)?;
+    let rest = bytes.slice(PREFIX_BYTES..);
+    if crc32fast::hash(&rest) != crc || rest.len() < header_length {
+        return Err(corrupt("its checksum does not hold"));
+    }
+    let header: Header = muster_wire::decode(&rest[..header_length]).map_err(io::Error::other)?;
+    let meta = SnapshotMeta {
+        last_log_id: header.last.as_ref().map(convert::log_id),
+        last_membership: convert::stored(&header.membership),
+    };
+    Ok(Snapshot { meta, snapshot: SnapshotBytes(rest.slice(header_length..)) })
+}
+
+fn prefix(bytes: &[u8]) -> Result<(usize, u32), io::Error> {
+    let found = bytes.first_chunk::<PREFIX_BYTES>().ok_or_else(|| corrupt("it is too short"))?;
+    let [m0, m1, m2, m3, v0, v1, l0, l1, l2, l3, c0, c1, c2, c3] = *found;
+    if [m0, m1, m2, m3] != *MAGIC {
+        return Err(corrupt("it is not a snapshot"));
+    }
+    if u16::from_le_bytes([v0, v1]) != VERSION {
+        return Err(corrupt("its version is not known"));
+    }
+    Ok((u32::from_le_bytes([l0, l1, l2, l3]) as usize, u32::from_le_bytes([c0, c1, c2, c3])))
+}
+
+fn corrupt(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("a snapshot file cannot be used: {what}"))
+}
+
+/// What a snapshot covers.
+pub(crate) fn meta(last: Option<super::types::LogId>, membership: super::types::StoredMembership) -> SnapshotMeta {
+    Meta { last_log_id: last, last_membership: membership }
+}
+
+#[cfg(test)]
+#[path = "snapshot_test.rs"]
+mod snapshot_test;

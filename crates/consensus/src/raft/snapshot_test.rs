@@ -1,0 +1,41 @@
+use super::*;
+use crate::raft::types::{LeaderId, LogId, Membership, StoredMembership};
+use openraft::vote::RaftLeaderId as _;
+use std::collections::BTreeSet;
+
+fn sample(index: u64, state: &'static [u8]) -> Snapshot {
+    let id = LogId { leader_id: LeaderId::new(3, 1 << 32), index };
+    let members = Membership::new_with_defaults(vec![BTreeSet::from([1 << 32, 2 << 32])], []);
+    let membership = StoredMembership::new(Some(id), members);
+    Snapshot { meta: meta(Some(id), membership), snapshot: SnapshotBytes(Bytes::from_static(state)) }
+}
+
+#[tokio::test]
+async fn only_the_newest_snapshot_is_kept_and_it_comes_back_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = SnapshotFiles::new(dir.path().join("7-0"), TaskScope::new());
+    assert!(files.load().await.unwrap().is_none());
+    files.save(sample(9, b"old")).await.unwrap();
+    files.save(sample(10, b"new")).await.unwrap();
+    let found = files.load().await.unwrap().unwrap();
+    assert_eq!((found.meta, found.snapshot), (sample(10, b"").meta, sample(10, b"new").snapshot));
+    assert_eq!(fs::read_dir(dir.path().join("7-0")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_never_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = SnapshotFiles::new(dir.path().to_owned(), TaskScope::new());
+    files.save(sample(9, b"state")).await.unwrap();
+    let path = super::files(dir.path()).unwrap().pop().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(files.load().await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn removing_what_is_not_there_is_fine() {
+    let dir = tempfile::tempdir().unwrap();
+    SnapshotFiles::new(dir.path().join("none"), TaskScope::new()).remove().await.unwrap();
+}

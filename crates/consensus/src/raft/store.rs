@@ -1,0 +1,212 @@
+//! The log of one group, on the node's write-ahead log.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use muster_wal::{Done, GroupLog, LogReader, WalError};
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft::OptionalSend;
+use tokio::sync::oneshot;
+
+use super::convert::{self, ConvertError};
+use super::types::{Entry, LogId, Types, Vote};
+
+/// Payload bytes of one batch that is read or replicated; at least one entry is always given.
+const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Pause before a full write queue is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
+/// How often a full write queue is tried before the group gives up: a disk that writes nothing for this long has failed.
+const BUSY_TRIES: u32 = 15_000;
+
+/// The one handle that changes a group's log. Cheap to clone for readers.
+pub(crate) struct LogStore {
+    log: GroupLog,
+    reader: LogReader,
+}
+
+impl LogStore {
+    pub(crate) fn new(log: GroupLog) -> Self {
+        let reader = log.reader();
+        Self { log, reader }
+    }
+}
+
+/// Reads a group's log; sees what was appended before it is durable.
+#[derive(Clone)]
+pub(crate) struct StoreReader(LogReader);
+
+impl StoreReader {
+    fn entries(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
+        let read: Result<Vec<Entry>, ConvertError> =
+            self.0.entries(from..to, bytes_max).iter().map(convert::from_wal_entry).collect();
+        Ok(read?)
+    }
+}
+
+impl RaftLogReader<Types> for StoreReader {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (from, to) = half_open(&range);
+        self.entries(from, to, usize::MAX)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        self.entries(start, end, BATCH_BYTES_MAX)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.0.vote().map(convert::from_wal_vote))
+    }
+
+    async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> Result<Vec<LogId>, io::Error> {
+        let ends = self.0.log_ids_at_term_changes().into_iter().map(convert::from_wal_log_id);
+        let inside = ends.filter(|id| (range.start().index..range.end().index).contains(&id.index));
+        let mut ids: Vec<LogId> = inside.collect();
+        ids.push(*range.end());
+        Ok(ids)
+    }
+}
+
+fn half_open(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(start) => start.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(end) => end.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    (from, to)
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        StoreReader(self.reader.clone()).try_get_log_entries(range).await
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        StoreReader(self.reader.clone()).limited_get_log_entries(start, end).await
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.reader.vote().map(convert::from_wal_vote))
+    }
+
+    async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> Result<Vec<LogId>, io::Error> {
+        StoreReader(self.reader.clone()).get_key_log_ids(range).await
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = StoreReader;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
+        let last_purged_log_id = self.reader.purged().map(convert::from_wal_log_id);
+        let last_log_id = self.reader.last().map(convert::from_wal_log_id);
+        Ok(LogState { last_purged_log_id, last_log_id })
+    }
+
+    async fn get_log_reader(&mut self) -> StoreReader {
+        StoreReader(self.reader.clone())
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        let (done, durable) = waiter();
+        self.log.save_vote(convert::wal_vote(vote), done).map_err(io::Error::other)?;
+        until_durable(durable).await
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
+        let Some(committed) = committed else { return Ok(()) };
+        self.log.save_committed(convert::wal_log_id(&committed)).map_err(io::Error::other)
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        Ok(self.reader.committed().map(convert::from_wal_log_id))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let converted: Result<Vec<_>, ConvertError> =
+            entries.into_iter().map(|entry| convert::wal_entry(&entry)).collect();
+        self.append_when_possible(converted?, &Arc::new(Flush::new(callback))).await
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
+        let (done, durable) = waiter();
+        self.log.truncate_after(last.map(|id| id.index), done).map_err(io::Error::other)?;
+        until_durable(durable).await
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
+        self.log.purge(convert::wal_log_id(&upto)).map_err(io::Error::other)
+    }
+}
+
+impl LogStore {
+    /// A full queue holds the group back; it does not stop it.
+    async fn append_when_possible(&self, entries: Vec<muster_wal::Entry>, flush: &Arc<Flush>) -> Result<(), io::Error> {
+        for _ in 0..BUSY_TRIES {
+            match self.log.append(entries.clone(), Flush::done(flush.clone())) {
+                Err(WalError::Busy { .. }) => tokio::time::sleep(BUSY_PAUSE).await,
+                other => return other.map_err(io::Error::other),
+            }
+        }
+        Err(io::Error::other("the write-ahead log took nothing for too long"))
+    }
+}
+
+/// Completes a flush exactly once: an append whose callback is lost would leave the leader waiting for ever.
+struct Flush(Mutex<Option<IOFlushed<Types>>>);
+
+impl Flush {
+    fn new(callback: IOFlushed<Types>) -> Self {
+        Self(Mutex::new(Some(callback)))
+    }
+
+    fn done(flush: Arc<Self>) -> Done {
+        Box::new(move |result| flush.complete(result.map_err(io::Error::other)))
+    }
+
+    fn complete(&self, result: Result<(), io::Error>) {
+        let callback = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(callback) = callback {
+            callback.io_completed(result);
+        }
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.complete(Err(io::Error::other("the write-ahead log dropped an append")));
+    }
+}
+
+type Durable = oneshot::Receiver<Result<(), WalError>>;
+
+/// A callback and what waits for it.
+pub(crate) fn waiter() -> (Done, Durable) {
+    let (sender, receiver) = oneshot::channel();
+    (Box::new(move |result| drop(sender.send(result))), receiver)
+}
+
+pub(crate) async fn until_durable(durable: Durable) -> Result<(), io::Error> {
+    match durable.await {
+        Ok(result) => result.map_err(io::Error::other),
+        Err(_) => Err(io::Error::other("the write-ahead log dropped an operation")),
+    }
+}
+
