@@ -1,10 +1,12 @@
 //! `summarize_jobs`: job leaders tell how their jobs are, for lists.
 
+use std::sync::Arc;
+
 use muster_machine::{Apply, Outcome, Stamp};
 use muster_wire::JobId;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Directory, JobSummary};
+use super::super::{Directory, JobRow, JobSummary};
 use super::{bounds::BATCH_MAX, within};
 
 /// A batch of summaries; at most one per second and node, at most 10,000 jobs. Unknown jobs and older versions are
@@ -32,12 +34,15 @@ impl Apply<Directory> for SummarizeJobs {
 impl Directory {
     /// 1 if the row changed.
     fn summarize(&mut self, job: JobId, summary: JobSummary) -> u32 {
-        let Some(row) = self.jobs.get_mut(&job) else { return 0 };
-        if row.summary.is_some_and(|known| !summary.is_newer_than(&known)) {
+        let news = |row: &JobRow| row.summary.is_none_or(|known| summary.is_newer_than(&known));
+        if !self.job(job).is_some_and(news) {
             return 0;
         }
-        std::sync::Arc::make_mut(row).summary = Some(summary);
-        1
+        let row = self.jobs.get_mut(&job);
+        row.map_or(0, |row| {
+            Arc::make_mut(row).summary = Some(summary);
+            1
+        })
     }
 }
 
