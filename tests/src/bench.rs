@@ -17,7 +17,7 @@ pub async fn run(wanted: &[String]) -> anyhow::Result<()> {
     println!("| what | figure |\n|---|---|");
     disk::fdatasync_rate()?;
     let mut cluster = Cluster::prepare(Topology::HA)?;
-    cluster.set("limits.submissions_per_client", "0");
+    cluster.set("limits.submissions", "0");
     cluster.start_all().await?;
     for name in ALL.iter().filter(|name| wanted.is_empty() || wanted.iter().any(|want| want == *name)) {
         one(name, &mut cluster).await?;

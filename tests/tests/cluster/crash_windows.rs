@@ -41,43 +41,76 @@ enum Retry {
     None,
 }
 
-async fn gate_window(cluster: &mut Cluster, point: &str, acknowledged: bool, retry: Retry) {
-    let key = format!("{point}-{retry:?}");
-    cluster.kill("g1").unwrap();
-    cluster.spawn_with("g1", &[("MUSTER_CRASH_AT", point)]).unwrap();
-    cluster.ready("g1").await.unwrap();
-    let _answer = hasty(cluster, "g1").submit(submission(&key)).await;
-    cluster
-        .node("g1")
-        .unwrap()
-        .exit(Duration::from_secs(30))
-        .await
-        .unwrap_or_else(|error| panic!("{point}: {error}"));
-    cluster.kill("g1").unwrap();
-    if retry == Retry::SameGate {
-        cluster.spawn("g1").unwrap();
-        cluster.ready("g1").await.unwrap();
-    }
-    let gate = if retry == Retry::OtherGate { "g2" } else { "g1" };
-    if retry != Retry::None {
-        let client = cluster.client_of(&[gate.to_owned()]).unwrap();
-        let (submitted, _) = client.submit(submission(&key)).await.unwrap();
-        let view = cluster.finished(&submitted.id.to_string(), Duration::from_secs(60)).await.unwrap();
-        assert_eq!(view.status, JobStatus::Completed, "{point} {retry:?}");
-    }
-    cluster.start_all().await.unwrap();
-    one_job_or_none(cluster, acknowledged || point == "gate.accepted", retry).await;
+/// A step, and a way to go on after it.
+struct Window {
+    point: &'static str,
+    acknowledged: bool,
+    retry: Retry,
 }
 
-/// After the window every job of the cluster has ended, and there is no group that nobody will end.
-async fn one_job_or_none(cluster: &Cluster, must_exist: bool, retry: Retry) {
+impl Window {
+    fn key(&self) -> String {
+        format!("{}-{:?}", self.point, self.retry)
+    }
+
+    /// Where the client asks again, if it does.
+    fn gate(&self) -> Option<&'static str> {
+        match self.retry {
+            Retry::SameGate => Some("g1"),
+            Retry::OtherGate => Some("g2"),
+            Retry::None => None,
+        }
+    }
+
+    /// A committed bundle, an answer, or a retry make a job that must be there.
+    fn must_exist(&self) -> bool {
+        self.acknowledged || self.point == "gate.accepted" || self.retry != Retry::None
+    }
+
+    async fn play(&self, cluster: &mut Cluster) {
+        self.crash(cluster).await;
+        if self.retry == Retry::SameGate {
+            cluster.spawn("g1").unwrap();
+            cluster.ready("g1").await.unwrap();
+        }
+        if let Some(gate) = self.gate() {
+            self.ask_again(cluster, gate).await;
+        }
+        cluster.start_all().await.unwrap();
+        every_job_ends(cluster, self.must_exist()).await;
+    }
+
+    /// g1 takes the step and dies.
+    async fn crash(&self, cluster: &mut Cluster) {
+        cluster.kill("g1").unwrap();
+        cluster.spawn_with("g1", &[("MUSTER_CRASH_AT", self.point)]).unwrap();
+        cluster.ready("g1").await.unwrap();
+        let _answer = hasty(cluster, "g1").submit(submission(&self.key())).await;
+        let end = cluster.node("g1").unwrap().exit(Duration::from_secs(30)).await;
+        end.unwrap_or_else(|error| panic!("{}: {error}", self.point));
+        cluster.kill("g1").unwrap();
+    }
+
+    async fn ask_again(&self, cluster: &Cluster, gate: &str) {
+        let client = cluster.client_of(&[gate.to_owned()]).unwrap();
+        let (submitted, _) = client.submit(submission(&self.key())).await.unwrap();
+        let view = cluster.finished(&submitted.id.to_string(), Duration::from_secs(60)).await.unwrap();
+        assert_eq!(view.status, JobStatus::Completed, "{}", self.key());
+    }
+}
+
+/// Every job of the cluster ends, and one is there if one must be.
+async fn every_job_ends(cluster: &Cluster, must_exist: bool) {
     let client = cluster.client().unwrap();
     eventually("every job to have ended", || async {
         let list =
             client.jobs(muster_client::ListQuery::default()).await.map_err(|error| error.to_string())?;
-        let open: Vec<_> = list.items.iter().filter(|item| !item.status.is_terminal()).collect();
-        let enough = !list.items.is_empty() || !(must_exist || retry != Retry::None);
-        if open.is_empty() && enough { Ok(()) } else { Err(format!("{open:?}")) }
+        let open = list.items.iter().filter(|item| !item.status.is_terminal()).count();
+        let missing = must_exist && list.items.is_empty();
+        match (open, missing) {
+            (0, false) => Ok(()),
+            _ => Err(format!("{open} open, missing: {missing}")),
+        }
     })
     .await
     .unwrap();
@@ -91,7 +124,7 @@ async fn a_gate_that_dies_after_any_step_leaves_one_job_or_none() {
     cluster.start_all().await.unwrap();
     for (point, acknowledged) in GATE_POINTS {
         for retry in [Retry::SameGate, Retry::OtherGate, Retry::None] {
-            gate_window(&mut cluster, point, acknowledged, retry).await;
+            Window { point, acknowledged, retry }.play(&mut cluster).await;
         }
     }
     let roles = [Role::Gate, Role::Manager];

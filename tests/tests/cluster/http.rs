@@ -1,6 +1,5 @@
 //! The HTTP contract at its edges.
 
-use muster_tests::cluster::Role;
 use muster_tests::{Cluster, Topology};
 use muster_wire::api::Problem;
 use reqwest::StatusCode;
@@ -54,14 +53,12 @@ async fn every_refusal_is_a_problem_document_that_says_what_to_do() {
 async fn every_node_answers_the_common_routes() {
     let _turn = turn().await;
     let cluster = Cluster::start(Topology::SMALL).await.unwrap();
-    for name in [Role::Gate, Role::Manager, Role::Worker].map(|role| cluster.names(role)[0].clone()) {
-        for path in ["/livez", "/readyz", "/metrics", "/v1/node"] {
-            cluster.get(&name, path).await.unwrap_or_else(|error| panic!("{name}{path}: {error}"));
-        }
-    }
-    for name in ["g1", "dc1-m1"] {
-        for path in ["/health", "/v1/members", "/v1/groups"] {
-            cluster.get(name, path).await.unwrap_or_else(|error| panic!("{name}{path}: {error}"));
-        }
+    answers(&cluster, &["g1", "dc1-m1", "dc1-w1"], &["/livez", "/readyz", "/metrics", "/v1/node"]).await;
+    answers(&cluster, &["g1", "dc1-m1"], &["/health", "/v1/members", "/v1/groups"]).await;
+}
+
+async fn answers(cluster: &Cluster, names: &[&str], paths: &[&str]) {
+    for (name, path) in names.iter().flat_map(|name| paths.iter().map(move |path| (name, path))) {
+        cluster.get(name, path).await.unwrap_or_else(|error| panic!("{name}{path}: {error}"));
     }
 }

@@ -31,7 +31,7 @@ async fn a_thousand_short_jobs_leave_no_group_behind() {
     let _turn = turn().await;
     let mut cluster =
         Cluster::prepare(Topology { gates: 1, dcs: 1, managers: 1, workers: 1, cores: 16 }).unwrap();
-    cluster.set("limits.submissions_per_client", "0");
+    cluster.set("limits.submissions", "0");
     cluster.start_all().await.unwrap();
     let cluster = &cluster;
     stream::iter(0..1000)
