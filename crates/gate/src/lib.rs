@@ -1,3 +1,26 @@
-//! Gates.
+//! Gates: accept jobs from clients, hand them to datacenters, and answer for them.
+//!
+//! ```text
+//!   http/ ──▶ admission ──▶ submit ──▶ ┌────────────────────────────┐ ◀── service ◀── managers
+//!     ▲                                │ coordinator: one group per │        (report)
+//!     └── present ◀── views ◀───────── │ job, machine/ its state    │
+//!                                      └────────────────────────────┘ ◀── reconcile/ ──▶ ask ──▶ datacenters (dc)
+//! ```
 
+pub mod admission;
+pub mod ask;
+pub mod config;
+pub mod dc;
+pub mod follow;
+pub mod gate;
+pub mod http;
 pub mod machine;
+pub mod present;
+pub mod progress;
+pub mod reconcile;
+pub mod report;
+pub mod service;
+pub mod submit;
+
+pub use config::{GateConfig, Rate};
+pub use gate::{Gate, GateParts};

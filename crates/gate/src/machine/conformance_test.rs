@@ -12,7 +12,19 @@ use super::table::COMMANDS;
 
 /// The refusals of each command, beside its guards.
 const REFUSALS: &[(&str, &[&str])] = &[
-    ("set_job", &["unknown_job", "conflict", "not_allowed", "already_terminal", "stale", "too_large", "malformed", "limit_reached"]),
+    (
+        "set_job",
+        &[
+            "unknown_job",
+            "conflict",
+            "not_allowed",
+            "already_terminal",
+            "stale",
+            "too_large",
+            "malformed",
+            "limit_reached",
+        ],
+    ),
     ("delete_job", &["not_allowed", "unknown_job"]),
     ("set_target_dcs", &["not_allowed", "malformed", "limit_reached"]),
     ("add_target_dc", &["not_allowed", "not_yet"]),
@@ -117,7 +129,13 @@ fn a_fenced_command_needs_exactly_the_current_token() {
 fn an_unfenced_command_under_an_old_token_is_fenced_all_the_same() {
     for tag in rows_with("token_if_any") {
         let mut bench = Bench::submitted();
-        bench.run(0, super::commands::TakeoverGateLeadership { node: super::fixture::node(2), expected_token: Token(1) });
+        bench.run(
+            0,
+            super::commands::TakeoverGateLeadership {
+                node: super::fixture::node(2),
+                expected_token: Token(1),
+            },
+        );
         assert_eq!(refused(&guarded(bench, tag, 1)), Some(&Reason::Fenced { by: Token(2) }), "{tag}");
         let far = guarded(Bench::submitted(), tag, 2 + TOKEN_REACH);
         assert_eq!(refused(&far), Some(&Reason::TokenOutOfRange), "{tag}");

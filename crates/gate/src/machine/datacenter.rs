@@ -43,6 +43,8 @@ pub struct Dc {
     pub heard_at_ms: u64,
     /// Who leads the job there.
     pub manager: Option<DcManager>,
+    /// The datacenter's token under which its manager has taken the job.
+    pub accepted: Token,
     /// How far it is.
     pub progress: Option<DcProgress>,
     /// Its accepted result and the token it came under.
@@ -98,6 +100,11 @@ impl Dc {
         self.was_leased() && !ended
     }
 
+    /// Has its manager taken the job under the present token?
+    pub fn has_accepted(&self) -> bool {
+        self.was_leased() && self.accepted == self.token
+    }
+
     /// Was it given up as lost?
     pub fn is_lost(&self) -> bool {
         matches!(self.standing, Standing::Lost { .. })
@@ -147,7 +154,9 @@ impl Dc {
 impl GateJob {
     /// A datacenter that has a part in the job, to be changed.
     pub(super) fn known_dc(&mut self, name: &str) -> Result<&mut Dc, Reason> {
-        self.dcs.get_mut(name).ok_or_else(|| Reason::not_allowed(format!("datacenter {name} is not a target")))
+        self.dcs
+            .get_mut(name)
+            .ok_or_else(|| Reason::not_allowed(format!("datacenter {name} is not a target")))
     }
 
     /// Datacenters where a stop of the whole job is owed: it is being cancelled, over, or the datacenter was given up.

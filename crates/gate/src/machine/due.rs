@@ -40,7 +40,7 @@ impl GateJob {
 
     /// Does every target know the job, or will never?
     pub fn is_routed(&self) -> bool {
-        self.all_targets_reported(|dc| dc.manager.is_some() || dc.result.is_some())
+        self.all_targets_reported(|dc| dc.has_accepted() || dc.result.is_some())
     }
 }
 

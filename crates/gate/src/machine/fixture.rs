@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use muster_machine::{Apply, Entry, EntryReply, Machine as _, Outcome, Replica};
-use muster_wire::job::{CancelOrder, CancelScope, DcResult, Digest, JobStatus, ShardCounts, WorkflowResult, WorkflowStatus, WorkflowSummary};
+use muster_wire::job::{
+    CancelOrder, CancelScope, DcResult, Digest, JobStatus, ShardCounts, WorkflowResult, WorkflowStatus,
+    WorkflowSummary,
+};
 use muster_wire::spec::{JobSpec, OnDcLost, OnLost, OnWorkflowFailure, Require, WorkflowSpec};
 use muster_wire::{Generation, GroupId, JobId, MemberNumber, NodeId, NodeRef, Token, WorkflowIx};
 
@@ -72,7 +75,14 @@ pub(crate) fn dc_result(status: JobStatus) -> DcResult {
 }
 
 pub(crate) fn workflow_result(status: WorkflowStatus) -> WorkflowResult {
-    WorkflowResult { status, error: None, shards: vec![], stats: BTreeMap::new(), started_at_ms: None, finished_at_ms: None }
+    WorkflowResult {
+        status,
+        error: None,
+        shards: vec![],
+        stats: BTreeMap::new(),
+        started_at_ms: None,
+        finished_at_ms: None,
+    }
 }
 
 /// A running workflow of two shards, of which so many have succeeded.
@@ -81,7 +91,16 @@ pub(crate) fn summary(ix: u32, succeeded: u32) -> WorkflowSummary {
     let progress = f64::from(succeeded) / 2.0;
     let status = WorkflowStatus::Running;
     let workflow = WorkflowIx(ix);
-    WorkflowSummary { workflow, status, shards, attempts: 2, progress, error: None, started_at_ms: None, finished_at_ms: None }
+    WorkflowSummary {
+        workflow,
+        status,
+        shards,
+        attempts: 2,
+        progress,
+        error: None,
+        started_at_ms: None,
+        finished_at_ms: None,
+    }
 }
 
 /// One replica of one job, and the position of its next entry.

@@ -26,7 +26,8 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let parts = (0_u8..24, 1_u8..4, 0_usize..4, 0_u64..5, prop_oneof![Just(0_u64), Just(1_000), Just(40_000)]);
+    let parts =
+        (0_u8..24, 1_u8..4, 0_usize..4, 0_u64..5, prop_oneof![Just(0_u64), Just(1_000), Just(40_000)]);
     parts.prop_map(|(what, who, place, number, later_ms)| Step { what, who, place, number, later_ms })
 }
 
@@ -55,7 +56,10 @@ fn entry_of(job: &GateJob, step: &Step, at_ms: u64) -> Entry {
         0 => Ok(bundle(job.job, spec(Require::All))),
         1 => unfenced.with(&change(job).to(status_of(step), "any")),
         2 => unfenced.with(&SetJob { cancel: Some(order(CancelScope::Job)), ..change(job) }),
-        3 => unfenced.with(&SetJob { cancel: Some(order(CancelScope::Workflows(vec![WorkflowIx(0)]))), ..change(job) }),
+        3 => unfenced.with(&SetJob {
+            cancel: Some(order(CancelScope::Workflows(vec![WorkflowIx(0)]))),
+            ..change(job)
+        }),
         4 => entry.with(&SetJob {
             cancel_confirmed: Some(CancelConfirmed { dc, workflow_cancel: None, errors: vec![] }),
             ..change(job)
@@ -76,7 +80,12 @@ fn entry_of(job: &GateJob, step: &Step, at_ms: u64) -> Entry {
         16 => unfenced.with(&TakeoverGateLeadership { node: who, expected_token: fenced }),
         17 => entry.with(&ReleaseGateLeadership { node: who, successor: Some(node(2)) }),
         18 => unfenced.with(&ProcessLeadershipClaim { claimer: who, token: fenced.next() }),
-        19 => entry.with(&UpdateDcManager { dc, manager: who, manager_token: dc_token, mode: ManagerMode::Transfer }),
+        19 => entry.with(&UpdateDcManager {
+            dc,
+            manager: who,
+            manager_token: dc_token,
+            mode: ManagerMode::Transfer,
+        }),
         20 => entry.with(&lease(DCS[step.place], who, at_ms)),
         21 => entry.with(&ReleaseLease { dc, holder: who }),
         22 => unfenced.with(&SetFenceToken { token: dc_token }),
@@ -117,7 +126,8 @@ impl Memory {
             assert_eq!(job.status(), Some(ended), "terminal means terminal");
         }
         self.ended = job.status().filter(|status| status.is_terminal());
-        let is_bare = job.record.is_none() && job.submission.is_none() && job.dcs.is_empty() && job.events.is_empty();
+        let is_bare =
+            job.record.is_none() && job.submission.is_none() && job.dcs.is_empty() && job.events.is_empty();
         assert!(job.tombstone.is_none() || is_bare, "a purged job is its tombstone");
     }
 

@@ -4,10 +4,10 @@ use muster_machine::command_table;
 use muster_wire::Token;
 
 use super::commands::{
-    AddTargetDc, AssumeGateLeadership, CleanupOldJobs, Cleanup, CreateLease, DeleteJob, GateMembershipEvent, JobVersions,
-    LeaseGiven, ProcessLeadershipClaim, ReleaseDcManagers, ReleaseGateLeadership, ReleaseLease, RemoveCallback,
-    Reported, SetCallback, SetDcResult, SetFenceToken, SetJob, SetJobSubmission, SetTargetDcs, SetWorkflowDcResult,
-    TakeoverGateLeadership, UpdateDcManager,
+    AddTargetDc, AssumeGateLeadership, Cleanup, CleanupOldJobs, CreateLease, DeleteJob, GateMembershipEvent,
+    JobVersions, LeaseGiven, ProcessLeadershipClaim, ReleaseDcManagers, ReleaseGateLeadership, ReleaseLease,
+    RemoveCallback, Reported, SetCallback, SetDcResult, SetFenceToken, SetJob, SetJobSubmission,
+    SetTargetDcs, SetWorkflowDcResult, TakeoverGateLeadership, UpdateDcManager,
 };
 use super::guard::{current_token, job_exists, job_open, not_gone, token_if_any};
 use super::state::GateJob;

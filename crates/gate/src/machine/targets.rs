@@ -22,7 +22,11 @@ impl Targets {
     pub fn new(dcs: &[String], wanted: u32) -> Self {
         let split = dcs.len().min(wanted as usize);
         let (primaries, fallbacks) = dcs.split_at(split);
-        Self { wanted, primaries: primaries.iter().cloned().collect(), fallbacks: fallbacks.iter().cloned().collect() }
+        Self {
+            wanted,
+            primaries: primaries.iter().cloned().collect(),
+            fallbacks: fallbacks.iter().cloned().collect(),
+        }
     }
 
     /// Is `dc` to run the job?

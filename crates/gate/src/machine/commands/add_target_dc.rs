@@ -62,7 +62,9 @@ impl AddTargetDc {
         let old = self.replaces.as_ref().and_then(|name| job.dc(name));
         match self.why {
             Why::Chosen => Ok(()),
-            Why::Refused => ensure(old.is_some_and(has_refused), || Reason::not_allowed("no refusal is recorded")),
+            Why::Refused => {
+                ensure(old.is_some_and(has_refused), || Reason::not_allowed("no refusal is recorded"))
+            }
             Why::Lost => ensure(old.is_some_and(|dc| is_overdue(dc, at_ms)), || Reason::NotYet),
         }
     }

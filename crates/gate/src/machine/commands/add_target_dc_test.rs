@@ -1,8 +1,8 @@
 use super::*;
+use crate::machine::commands::{Refusal, SetDcResult, SetJob};
 use crate::machine::fixture::{Bench, Case, dc_result, refusal, repeat, success};
-use crate::machine::commands::{SetJob, Refusal, SetDcResult};
-use muster_wire::job::{JobStatus};
-use muster_wire::{Token};
+use muster_wire::Token;
+use muster_wire::job::JobStatus;
 
 pub(crate) const CASES: &[Case] = &[
     success("a chosen one is put beside the others", || {
@@ -22,12 +22,15 @@ pub(crate) const CASES: &[Case] = &[
         bench.wait(30_000);
         let outcome = bench.run(1, add("c", Some("a"), Why::Lost));
         assert_eq!(bench.job().owed_stops(), ["a"]);
-        let late = SetDcResult { dc: "a".into(), dc_token: Token(1), result: dc_result(JobStatus::Completed) };
+        let late =
+            SetDcResult { dc: "a".into(), dc_token: Token(1), result: dc_result(JobStatus::Completed) };
         assert_eq!(bench.run(1, late).word(), "fenced");
         outcome
     }),
     repeat("of a target", || Bench::submitted().run(1, add("a", None, Why::Chosen))),
-    refusal("not_allowed", "refused, but no refusal is recorded", || Bench::leased().run(1, add("c", Some("a"), Why::Refused))),
+    refusal("not_allowed", "refused, but no refusal is recorded", || {
+        Bench::leased().run(1, add("c", Some("a"), Why::Refused))
+    }),
     refusal("not_allowed", "the one that refused", || {
         let mut bench = refusing();
         bench.run(1, add("c", Some("a"), Why::Refused));

@@ -1,6 +1,6 @@
 use super::*;
+use crate::machine::commands::ReleaseGateLeadership;
 use crate::machine::fixture::{Bench, Case, node, refusal, repeat, success};
-use crate::machine::commands::{ReleaseGateLeadership};
 use muster_wire::{Generation, Token};
 
 pub(crate) const CASES: &[Case] = &[
@@ -12,7 +12,9 @@ pub(crate) const CASES: &[Case] = &[
         outcome
     }),
     repeat("by the leader", || Bench::submitted().run(0, AssumeGateLeadership { node: node(1) })),
-    refusal("conflict", "another leads", || Bench::submitted().run(0, AssumeGateLeadership { node: node(2) })),
+    refusal("conflict", "another leads", || {
+        Bench::submitted().run(0, AssumeGateLeadership { node: node(2) })
+    }),
     refusal("conflict", "an older process of the same node leads", || {
         let newer = NodeRef { generation: Generation(2), ..node(1) };
         Bench::submitted().run(0, AssumeGateLeadership { node: newer })

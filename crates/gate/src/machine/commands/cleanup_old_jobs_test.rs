@@ -1,6 +1,6 @@
 use super::*;
+use crate::machine::commands::SetJob;
 use crate::machine::fixture::{Bench, Case, repeat, success};
-use crate::machine::commands::{SetJob};
 use muster_machine::Reason;
 
 pub(crate) const CASES: &[Case] = &[
@@ -15,7 +15,10 @@ pub(crate) const CASES: &[Case] = &[
         let mut bench = Bench::blank();
         bench.wait(60_000);
         let outcome = bench.run(0, CleanupOldJobs { max_age_ms: 60_000 });
-        assert_eq!(bench.run(0, SetJob::creation()).rejection(), Some(&Reason::Gone { status: JobStatus::Void }));
+        assert_eq!(
+            bench.run(0, SetJob::creation()).rejection(),
+            Some(&Reason::Gone { status: JobStatus::Void })
+        );
         outcome
     }),
     repeat("of a purge", || Bench::purged().run(0, CleanupOldJobs { max_age_ms: 0 })),

@@ -68,7 +68,8 @@ impl CreateLease {
     fn write(&self, dc: &mut Dc, gate_token: Token, is_renewal: bool) {
         dc.token = Token(dc.token.0 + u64::from(!is_renewal));
         dc.lost_after_ms = self.dc_lost_timeout_ms;
-        dc.lease = Some(DcLease { holder: self.holder.clone(), gate_token, expires_at_ms: self.expires_at_ms });
+        dc.lease =
+            Some(DcLease { holder: self.holder.clone(), gate_token, expires_at_ms: self.expires_at_ms });
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
+use crate::machine::commands::{SetJob, TakeoverGateLeadership};
 use crate::machine::fixture::{Bench, Case, START_MS, lease, node, order, refusal, repeat, success};
-use crate::machine::commands::{TakeoverGateLeadership, SetJob};
-use muster_wire::job::{CancelScope};
+use muster_wire::job::CancelScope;
 
 pub(crate) const CASES: &[Case] = &[
     success("a new lease raises the datacenter's token", || {
@@ -24,7 +24,9 @@ pub(crate) const CASES: &[Case] = &[
         outcome
     }),
     repeat("of the same renewal", || Bench::leased().run(1, lease("a", node(1), START_MS))),
-    refusal("held", "a live lease of another holder", || Bench::leased().run(1, lease("a", node(2), START_MS))),
+    refusal("held", "a live lease of another holder", || {
+        Bench::leased().run(1, lease("a", node(2), START_MS))
+    }),
     refusal("not_allowed", "not a target", || Bench::leased().run(1, lease("c", node(1), START_MS))),
     refusal("not_allowed", "a new lease while the job is being cancelled", || {
         let mut bench = Bench::submitted();

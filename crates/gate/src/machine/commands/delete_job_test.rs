@@ -1,7 +1,7 @@
 use super::*;
 use crate::machine::fixture::{Bench, Case, refusal, repeat, success};
-use muster_wire::job::{JobStatus};
-use muster_wire::{Token};
+use muster_wire::Token;
+use muster_wire::job::JobStatus;
 
 pub(crate) const CASES: &[Case] = &[
     success("a finished job becomes its tombstone", || {

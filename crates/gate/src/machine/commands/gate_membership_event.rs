@@ -57,7 +57,9 @@ impl GateMembershipEvent {
 
     /// Is the leader's process gone by this event?
     fn takes_the_leader(&self, job: &GateJob) -> bool {
-        let Some(leader) = job.leadership.leader.as_ref().filter(|leader| leader.id == self.node.id) else { return false };
+        let Some(leader) = job.leadership.leader.as_ref().filter(|leader| leader.id == self.node.id) else {
+            return false;
+        };
         match self.event {
             MemberEvent::Join => false,
             MemberEvent::Leave | MemberEvent::Dead => leader.generation <= self.node.generation,

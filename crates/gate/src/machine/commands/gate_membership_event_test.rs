@@ -1,6 +1,6 @@
 use super::*;
 use crate::machine::fixture::{Bench, Case, node, refusal, repeat, success};
-use muster_wire::{Generation};
+use muster_wire::Generation;
 
 pub(crate) const CASES: &[Case] = &[
     success("the death of the leader's process clears the hint to it", || {

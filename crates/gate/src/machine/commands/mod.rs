@@ -23,7 +23,7 @@ mod update_dc_manager;
 
 pub use add_target_dc::{AddTargetDc, Why};
 pub use assume_gate_leadership::AssumeGateLeadership;
-pub use cleanup_old_jobs::{CleanupOldJobs, Cleanup};
+pub use cleanup_old_jobs::{Cleanup, CleanupOldJobs};
 pub use create_lease::{CreateLease, LeaseGiven};
 pub use delete_job::DeleteJob;
 pub use gate_membership_event::{GateMembershipEvent, MemberEvent};
@@ -35,7 +35,9 @@ pub use remove_callback::RemoveCallback;
 pub use set_callback::{CALLBACKS_MAX, SetCallback};
 pub use set_dc_result::{Reported, SetDcResult};
 pub use set_fence_token::SetFenceToken;
-pub use set_job::{CancelConfirmed, DcSummaries, JobVersions, PROGRESS_BYTES_MAX, Refusal, SetJob, WORKFLOW_CANCELS_MAX};
+pub use set_job::{
+    CancelConfirmed, DcSummaries, JobVersions, PROGRESS_BYTES_MAX, Refusal, SetJob, WORKFLOW_CANCELS_MAX,
+};
 pub use set_job_submission::SetJobSubmission;
 pub use set_target_dcs::SetTargetDcs;
 pub use set_workflow_dc_result::SetWorkflowDcResult;

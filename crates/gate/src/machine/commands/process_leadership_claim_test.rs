@@ -1,6 +1,6 @@
 use super::*;
+use crate::machine::commands::ReleaseGateLeadership;
 use crate::machine::fixture::{Bench, Case, node, refusal, repeat, success};
-use crate::machine::commands::{ReleaseGateLeadership};
 
 pub(crate) const CASES: &[Case] = &[
     success("the named successor leads under the next token", || {

@@ -1,7 +1,7 @@
 use super::*;
+use crate::machine::commands::{ManagerMode, UpdateDcManager};
 use crate::machine::fixture::{Bench, Case, node, repeat, success};
-use crate::machine::commands::{UpdateDcManager, ManagerMode};
-use muster_wire::{Token};
+use muster_wire::Token;
 
 pub(crate) const CASES: &[Case] = &[
     success("all are dropped", || {

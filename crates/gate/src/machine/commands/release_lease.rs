@@ -24,7 +24,9 @@ impl Apply<GateJob> for ReleaseLease {
 
 impl ReleaseLease {
     fn release(self, job: &mut GateJob) -> Tried {
-        let Some(lease) = job.dc(&self.dc).and_then(|dc| dc.lease.as_ref()) else { return Ok(Outcome::same()) };
+        let Some(lease) = job.dc(&self.dc).and_then(|dc| dc.lease.as_ref()) else {
+            return Ok(Outcome::same());
+        };
         ensure(lease.holder == self.holder, || Reason::Held { until_ms: lease.expires_at_ms })?;
         job.known_dc(&self.dc)?.lease = None;
         Ok(Outcome::done())

@@ -1,6 +1,6 @@
 use super::*;
 use crate::machine::fixture::{Bench, Case, node, refusal, repeat, success};
-use muster_wire::{Token};
+use muster_wire::Token;
 
 pub(crate) const CASES: &[Case] = &[
     success("the lease is gone, the datacenter's token stays", || {
@@ -11,5 +11,7 @@ pub(crate) const CASES: &[Case] = &[
         outcome
     }),
     repeat("of a release", || Bench::submitted().run(1, ReleaseLease { dc: "a".into(), holder: node(1) })),
-    refusal("held", "another holds it", || Bench::leased().run(1, ReleaseLease { dc: "a".into(), holder: node(2) })),
+    refusal("held", "another holds it", || {
+        Bench::leased().run(1, ReleaseLease { dc: "a".into(), holder: node(2) })
+    }),
 ];

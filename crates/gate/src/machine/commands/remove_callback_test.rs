@@ -1,6 +1,6 @@
 use super::*;
+use crate::machine::commands::SetCallback;
 use crate::machine::fixture::{Bench, Case, repeat, success};
-use crate::machine::commands::{SetCallback};
 
 pub(crate) const CASES: &[Case] = &[
     success("why it was given up is kept in the events", || {

@@ -33,8 +33,7 @@ impl Apply<GateJob> for SetCallback {
 
 impl SetCallback {
     fn set(self, job: &mut GateJob) -> Tried {
-        let web = self.url.starts_with("http://") || self.url.starts_with("https://");
-        ensure(web && self.url.len() <= URL_BYTES_MAX, || Reason::malformed("a callback is an http(s) url"))?;
+        ensure(is_web_url(&self.url), || Reason::malformed("a callback is an http(s) url of at most 2 KiB"))?;
         let known = job.callbacks.get(&self.url);
         let room = known.is_some() || job.callbacks.len() < CALLBACKS_MAX;
         ensure(room, || Reason::LimitReached { what: "callbacks".into() })?;
@@ -46,6 +45,11 @@ impl SetCallback {
         job.callbacks.insert(self.url, next);
         Ok(Outcome::done())
     }
+}
+
+fn is_web_url(url: &str) -> bool {
+    let is_web = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+    is_web && url.len() <= URL_BYTES_MAX
 }
 
 #[cfg(test)]

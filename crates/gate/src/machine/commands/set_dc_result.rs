@@ -40,8 +40,7 @@ impl SetDcResult {
         ensure(self.result.status.is_terminal(), || Reason::malformed("a result is terminal"))?;
         let dc = job.known_dc(&self.dc)?;
         dc.check_token(self.dc_token)?;
-        if let Some((token, known)) = dc.result.clone().filter(|(token, _)| *token == self.dc_token) {
-            debug_assert_eq!(token, self.dc_token);
+        if let Some((_, known)) = dc.result.clone().filter(|(token, _)| *token == self.dc_token) {
             ensure(*known == self.result, || Reason::AlreadyRecorded)?;
             return Ok(Outcome::noop(&reported(job)));
         }

@@ -1,7 +1,7 @@
 use super::*;
+use crate::machine::commands::TakeoverGateLeadership;
 use crate::machine::fixture::{Bench, Case, START_MS, dc_result, lease, node, refusal, repeat, success};
-use crate::machine::commands::{TakeoverGateLeadership};
-use muster_wire::job::{JobStatus};
+use muster_wire::job::JobStatus;
 
 pub(crate) const CASES: &[Case] = &[
     success("the last one says that all have reported", || {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::machine::fixture::{Bench, Case, node, refusal, repeat, success};
 use crate::machine::commands::{AssumeGateLeadership, SetJob};
+use crate::machine::fixture::{Bench, Case, node, refusal, repeat, success};
 
 pub(crate) const CASES: &[Case] = &[
     success("the next token is above the floor", || {
@@ -14,8 +14,12 @@ pub(crate) const CASES: &[Case] = &[
         bench.run(0, SetFenceToken { token: Token(40) });
         bench.run(0, SetFenceToken { token: Token(39) })
     }),
-    refusal("not_allowed", "a leader exists", || Bench::submitted().run(0, SetFenceToken { token: Token(40) })),
-    refusal("token_out_of_range", "a floor far beyond", || created().run(0, SetFenceToken { token: Token(u64::MAX) })),
+    refusal("not_allowed", "a leader exists", || {
+        Bench::submitted().run(0, SetFenceToken { token: Token(40) })
+    }),
+    refusal("token_out_of_range", "a floor far beyond", || {
+        created().run(0, SetFenceToken { token: Token(u64::MAX) })
+    }),
 ];
 
 fn created() -> Bench {

@@ -1,8 +1,8 @@
 use super::*;
+use crate::machine::commands::SetJob;
 use crate::machine::fixture::{Bench, Case, bundle, digest, refusal, repeat, spec, success};
-use crate::machine::commands::{SetJob};
-use muster_wire::spec::Require;
 use muster_machine::Machine as _;
+use muster_wire::spec::Require;
 
 pub(crate) const CASES: &[Case] = &[
     success("is kept with its digest and key", || {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::machine::fixture::{Bench, Case, node, order, refusal, repeat, success, summary};
+use muster_wire::WorkflowIx;
 use muster_wire::api::EventKind;
 use muster_wire::job::{CancelScope, WorkflowStatus};
-use muster_wire::{WorkflowIx};
 
 pub(crate) const CASES: &[Case] = &[
     success("creates a submitted record at version 1", || {
@@ -43,7 +43,10 @@ pub(crate) const CASES: &[Case] = &[
     }),
     success("a cancel of some workflows leaves the status", || {
         let mut bench = Bench::leased();
-        let outcome = bench.run(0, SetJob { cancel: Some(order(CancelScope::Workflows(vec![WorkflowIx(1)]))), ..bench.change() });
+        let outcome = bench.run(
+            0,
+            SetJob { cancel: Some(order(CancelScope::Workflows(vec![WorkflowIx(1)]))), ..bench.change() },
+        );
         assert_eq!(bench.job().owed_workflow_cancels().len(), 2);
         assert_eq!(bench.job().status(), Some(JobStatus::Submitted));
         outcome
@@ -66,14 +69,31 @@ pub(crate) const CASES: &[Case] = &[
         bench.run(1, progress(&bench, 1));
         bench.run(1, progress(&bench, 1))
     }),
-    refusal("unknown_job", "a change of no record", || Bench::blank().run(0, SetJob::at(3).to(JobStatus::Failed, ""))),
-    refusal("conflict", "another record version", || Bench::submitted().run(0, SetJob::at(9).to(JobStatus::Dispatching, ""))),
-    refusal("not_allowed", "a move that is not in the table", || Bench::submitted().move_to(JobStatus::Completed)),
+    refusal("unknown_job", "a change of no record", || {
+        Bench::blank().run(0, SetJob::at(3).to(JobStatus::Failed, ""))
+    }),
+    refusal("conflict", "another record version", || {
+        Bench::submitted().run(0, SetJob::at(9).to(JobStatus::Dispatching, ""))
+    }),
+    refusal("not_allowed", "a move that is not in the table", || {
+        Bench::submitted().move_to(JobStatus::Completed)
+    }),
     refusal("not_allowed", "a refusal by a datacenter that runs the job", || {
         let mut bench = Bench::leased();
         let (dc, manager, manager_token) = ("a".to_owned(), node(9), Token(1));
-        bench.run(1, crate::machine::commands::UpdateDcManager { dc, manager, manager_token, mode: crate::machine::commands::ManagerMode::Assign });
-        bench.run(1, SetJob { refused: Some(Refusal { dc: "a".into(), why: "full".into() }), ..bench.change() })
+        bench.run(
+            1,
+            crate::machine::commands::UpdateDcManager {
+                dc,
+                manager,
+                manager_token,
+                mode: crate::machine::commands::ManagerMode::Assign,
+            },
+        );
+        bench.run(
+            1,
+            SetJob { refused: Some(Refusal { dc: "a".into(), why: "full".into() }), ..bench.change() },
+        )
     }),
     refusal("already_terminal", "terminal means terminal", || Bench::ended().move_to(JobStatus::Cancelling)),
     refusal("already_terminal", "a cancel after the end", || {
@@ -99,7 +119,10 @@ pub(crate) const CASES: &[Case] = &[
     }),
     refusal("malformed", "a cancel of no workflow", || {
         let mut bench = Bench::leased();
-        bench.run(0, SetJob { cancel: Some(order(CancelScope::Workflows(vec![WorkflowIx(9)]))), ..bench.change() })
+        bench.run(
+            0,
+            SetJob { cancel: Some(order(CancelScope::Workflows(vec![WorkflowIx(9)]))), ..bench.change() },
+        )
     }),
     refusal("limit_reached", "too many cancels of workflows", || {
         let mut bench = Bench::leased();
@@ -113,7 +136,11 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 fn progress(bench: &Bench, succeeded: u32) -> SetJob {
-    let said = DcSummaries { dc_token: Token(1), status: JobStatus::Running, workflows: vec![summary(0, succeeded)] };
+    let said = DcSummaries {
+        dc_token: Token(1),
+        status: JobStatus::Running,
+        workflows: vec![summary(0, succeeded)],
+    };
     SetJob { progress: [("a".to_owned(), said)].into(), ..bench.change() }
 }
 
@@ -136,7 +163,10 @@ fn the_ring_keeps_the_last_events_and_their_ids_are_contiguous() {
         row.status = if attempt % 2 == 0 { WorkflowStatus::Running } else { WorkflowStatus::Assigned };
         row.progress = f64::from(attempt) / 1_000.0;
         let said = DcSummaries { dc_token: Token(1), status: JobStatus::Running, workflows: vec![row] };
-        assert_eq!(bench.run(1, SetJob { progress: [("a".to_owned(), said)].into(), ..bench.change() }).word(), "applied");
+        assert_eq!(
+            bench.run(1, SetJob { progress: [("a".to_owned(), said)].into(), ..bench.change() }).word(),
+            "applied"
+        );
     }
     let events = &bench.job().events;
     assert_eq!(events.len(), crate::machine::state::EVENTS_MAX);

@@ -8,11 +8,15 @@ pub(crate) const CASES: &[Case] = &[
         assert_eq!(bench.job().targets, Targets::new(&names(&["x", "y"]), 1));
         outcome
     }),
-    repeat("of the same set", || Bench::submitted().run(0, SetTargetDcs { dcs: names(&["a", "b", "c"]), wanted: 2 })),
+    repeat("of the same set", || {
+        Bench::submitted().run(0, SetTargetDcs { dcs: names(&["a", "b", "c"]), wanted: 2 })
+    }),
     refusal("not_allowed", "a leased datacenter is left out", || {
         Bench::leased().run(0, SetTargetDcs { dcs: names(&["a", "c"]), wanted: 2 })
     }),
-    refusal("malformed", "one named twice", || Bench::submitted().run(0, SetTargetDcs { dcs: names(&["a", "a"]), wanted: 1 })),
+    refusal("malformed", "one named twice", || {
+        Bench::submitted().run(0, SetTargetDcs { dcs: names(&["a", "a"]), wanted: 1 })
+    }),
     refusal("limit_reached", "too many", || {
         let dcs = (0..=TARGETS_MAX).map(|n| format!("dc{n}")).collect();
         Bench::submitted().run(0, SetTargetDcs { dcs, wanted: 1 })

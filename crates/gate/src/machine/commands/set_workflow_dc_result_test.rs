@@ -1,6 +1,6 @@
 use super::*;
 use crate::machine::fixture::{Bench, Case, refusal, repeat, success, workflow_result};
-use muster_wire::job::{WorkflowStatus};
+use muster_wire::job::WorkflowStatus;
 
 pub(crate) const CASES: &[Case] = &[
     success("the last one says that all have reported it", || {
@@ -15,15 +15,20 @@ pub(crate) const CASES: &[Case] = &[
         bench.run(1, result("a"));
         bench.run(1, result("a"))
     }),
-    refusal("fenced", "an older lease", || Bench::leased().run(1, SetWorkflowDcResult { dc_token: Token(0), ..result("a") })),
+    refusal("fenced", "an older lease", || {
+        Bench::leased().run(1, SetWorkflowDcResult { dc_token: Token(0), ..result("a") })
+    }),
     refusal("already_recorded", "another result under the same token", || {
         let mut bench = Bench::leased();
         bench.run(1, result("a"));
         bench.run(1, SetWorkflowDcResult { result: workflow_result(WorkflowStatus::Failed), ..result("a") })
     }),
-    refusal("malformed", "no such workflow", || Bench::leased().run(1, SetWorkflowDcResult { workflow: WorkflowIx(9), ..result("a") })),
+    refusal("malformed", "no such workflow", || {
+        Bench::leased().run(1, SetWorkflowDcResult { workflow: WorkflowIx(9), ..result("a") })
+    }),
     refusal("malformed", "not terminal", || {
-        Bench::leased().run(1, SetWorkflowDcResult { result: workflow_result(WorkflowStatus::Running), ..result("a") })
+        Bench::leased()
+            .run(1, SetWorkflowDcResult { result: workflow_result(WorkflowStatus::Running), ..result("a") })
     }),
     refusal("not_allowed", "not a target", || Bench::leased().run(1, result("z"))),
 ];

@@ -1,6 +1,6 @@
 use super::*;
 use crate::machine::fixture::{Bench, Case, START_MS, lease, node, refusal, repeat, success};
-use muster_wire::{Generation};
+use muster_wire::Generation;
 
 pub(crate) const CASES: &[Case] = &[
     success("the token rises by one and leases are cleared", || {
@@ -30,5 +30,8 @@ fn take(id: u8, expected: u64) -> TakeoverGateLeadership {
 fn a_fenced_leader_cannot_give_a_lease() {
     let mut bench = Bench::leased();
     bench.run(0, take(2, 1));
-    assert_eq!(bench.run(1, lease("a", node(1), START_MS)).rejection(), Some(&Reason::Fenced { by: Token(2) }));
+    assert_eq!(
+        bench.run(1, lease("a", node(1), START_MS)).rejection(),
+        Some(&Reason::Fenced { by: Token(2) })
+    );
 }

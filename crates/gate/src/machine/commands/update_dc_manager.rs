@@ -8,7 +8,7 @@ use super::{Tried, ensure, settle};
 use crate::machine::DcManager;
 use crate::machine::state::GateJob;
 
-/// Records the job's leader in a datacenter.
+/// Records the job's leader in a datacenter, which has taken the job under the datacenter's present token.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct UpdateDcManager {
     /// Which datacenter.
@@ -41,11 +41,14 @@ impl UpdateDcManager {
     fn update(self, job: &mut GateJob, stamp: Stamp) -> Tried {
         let dc = job.known_dc(&self.dc)?;
         let next = DcManager { node: self.manager, token: self.manager_token };
-        if dc.manager.as_ref() == Some(&next) {
+        let is_same = dc.manager.as_ref() == Some(&next);
+        if is_same && dc.has_accepted() {
             return Ok(Outcome::same());
         }
-        check(dc.manager.as_ref(), &next, self.mode)?;
+        ensure(dc.was_leased(), || Reason::not_allowed("the datacenter has no lease"))?;
+        check(dc.manager.as_ref().filter(|_| !is_same), &next, self.mode)?;
         dc.manager = Some(next);
+        dc.accepted = dc.token;
         dc.heard_at_ms = stamp.at_ms;
         Ok(Outcome::done())
     }

@@ -11,7 +11,9 @@ pub(crate) const CASES: &[Case] = &[
     }),
     repeat("of the same", || assigned().run(1, manager(9, 1, ManagerMode::Assign))),
     refusal("conflict", "assign over another", || assigned().run(1, manager(8, 2, ManagerMode::Assign))),
-    refusal("stale", "a transfer to no higher token", || assigned().run(1, manager(8, 1, ManagerMode::Transfer))),
+    refusal("stale", "a transfer to no higher token", || {
+        assigned().run(1, manager(8, 1, ManagerMode::Transfer))
+    }),
     refusal("not_allowed", "not a target", || {
         Bench::leased().run(1, UpdateDcManager { dc: "z".into(), ..manager(9, 1, ManagerMode::Assign) })
     }),

@@ -23,7 +23,10 @@ fn stop_job(job: &mut GateJob, order: CancelOrder, stamp: Stamp) -> Result<bool,
     if job.is_cancelling() {
         return Ok(false);
     }
-    let settled = Settled { reason: format!("cancelled by {}: {}", order.requester, order.reason), ..Settled::default() };
+    let settled = Settled {
+        reason: format!("cancelled by {}: {}", order.requester, order.reason),
+        ..Settled::default()
+    };
     status::move_to(job, Some(status::Move { to: JobStatus::Cancelling, settled }), stamp)?;
     job.record_mut()?.cancel = Some(Arc::new(order));
     Ok(true)
@@ -53,7 +56,11 @@ fn check_workflows(job: &GateJob, scope: &CancelScope) -> Result<(), Reason> {
 }
 
 /// A datacenter has confirmed a cancel.
-pub(super) fn confirm(job: &mut GateJob, said: Option<CancelConfirmed>, stamp: Stamp) -> Result<bool, Reason> {
+pub(super) fn confirm(
+    job: &mut GateJob,
+    said: Option<CancelConfirmed>,
+    stamp: Stamp,
+) -> Result<bool, Reason> {
     let Some(said) = said else { return Ok(false) };
     let dc = job.known_dc(&said.dc)?;
     let is_known = match said.workflow_cancel {

@@ -16,7 +16,11 @@ use crate::machine::{Dc, DcProgress, What};
 pub const PROGRESS_BYTES_MAX: usize = 64 * 1024;
 
 /// Takes what datacenters said about their workflows. A job that has ended takes nothing.
-pub(super) fn report(job: &mut GateJob, said: BTreeMap<String, DcSummaries>, stamp: Stamp) -> Result<bool, Reason> {
+pub(super) fn report(
+    job: &mut GateJob,
+    said: BTreeMap<String, DcSummaries>,
+    stamp: Stamp,
+) -> Result<bool, Reason> {
     let bytes = said.len().min(1) * bytes_of(&said);
     ensure(bytes <= PROGRESS_BYTES_MAX, || Reason::TooLarge { what: "progress".into() })?;
     if job.is_terminal() {
@@ -73,7 +77,9 @@ fn note_changes(job: &mut GateJob, name: &str, change: (&Dc, &Dc, &[Arc<Workflow
         job.note(What::Workflow { dc: name.to_owned(), workflow: row.workflow, status: row.status }, stamp);
     }
     let (completed, failed, _) = after.shard_counts();
-    if (completed, failed, after.fraction()) == (before.shard_counts().0, before.shard_counts().1, before.fraction()) {
+    if (completed, failed, after.fraction())
+        == (before.shard_counts().0, before.shard_counts().1, before.fraction())
+    {
         return;
     }
     job.note(What::Progress { dc: name.to_owned(), completed, failed, fraction: after.fraction() }, stamp);

@@ -1,0 +1,62 @@
+//! Asks a datacenter something about a job: any of its managers will do, the job's own is asked first.
+
+use std::time::Duration;
+
+use muster_link::CallError;
+use muster_wire::rpc::{Call, RpcError};
+
+use crate::gate::Gate;
+use crate::machine::GateJob;
+
+/// Longest wait for one manager.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a datacenter said.
+#[derive(Debug)]
+pub enum Asked<T> {
+    /// It answered.
+    Reply(T),
+    /// It refused, in its own words: asking another of its managers would change nothing.
+    Said(RpcError),
+    /// Nobody answered. This is not a refusal.
+    Silence,
+}
+
+/// Asks the job's manager, then the others, until one has something to say.
+pub async fn ask_datacenter<C: Call>(gate: &Gate, about: (&GateJob, &str), call: &C) -> Asked<C::Reply> {
+    let mut addrs = addresses(gate, about);
+    let mut tried = Vec::new();
+    while let Some(addr) = addrs.pop() {
+        match gate.links.call(&addr, call, CALL_TIMEOUT).await {
+            Ok(reply) => return Asked::Reply(reply),
+            Err(CallError::Rpc(error)) if is_said(&error) => return Asked::Said(error),
+            Err(error) => addrs.extend(hint(error, &tried)),
+        }
+        tried.push(addr);
+        addrs.retain(|next| !tried.contains(next));
+    }
+    Asked::Silence
+}
+
+/// In the order of asking, last first.
+fn addresses(gate: &Gate, (job, dc): (&GateJob, &str)) -> Vec<String> {
+    let own = job.dc(dc).and_then(|dc| dc.manager.as_ref()).map(|manager| manager.node.addr.clone());
+    let mut addrs = gate.datacenters.managers(dc);
+    addrs.reverse();
+    addrs.extend(own.filter(|addr| !addr.is_empty()));
+    addrs
+}
+
+/// Is this the datacenter's word, not one manager's trouble?
+const fn is_said(error: &RpcError) -> bool {
+    matches!(
+        error,
+        RpcError::Refused { .. } | RpcError::Gone { .. } | RpcError::Fenced { .. } | RpcError::UnknownJob
+    )
+}
+
+/// Who was named instead, unless already asked.
+fn hint(error: CallError, tried: &[String]) -> Option<String> {
+    let CallError::Rpc(RpcError::NotLeader { leader: Some(leader) }) = error else { return None };
+    (!tried.contains(&leader.addr)).then_some(leader.addr)
+}

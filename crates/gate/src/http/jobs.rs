@@ -1,0 +1,118 @@
+//! `GET` and `DELETE /v1/jobs/{id}`, `GET /v1/jobs/{id}/explain`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use muster_consensus::{Consistency, ProposeError, View};
+use muster_machine::{Entry, Machine as _, Reason};
+use muster_node::http::{Answer, Problem};
+use muster_wire::CodecError;
+use muster_wire::api::{Explanation, JobView};
+use serde::Deserialize;
+
+use super::duration;
+use super::resolve::read;
+use crate::follow::{Follower, version};
+use crate::gate::Gate;
+use crate::machine::GateJob;
+use crate::machine::commands::DeleteJob;
+use crate::present;
+use crate::reconcile::releases;
+
+/// Longest `wait`.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Other entries may come between the reading of a job and the proposal.
+const TRIES_MAX: usize = 8;
+
+#[derive(Deserialize)]
+pub(super) struct Params {
+    wait: Option<String>,
+    version: Option<u64>,
+    consistency: Option<String>,
+}
+
+pub(super) async fn show(
+    State(gate): State<Gate>,
+    Path(id): Path<String>,
+    Query(params): Query<Params>,
+) -> Answer<Json<JobView>> {
+    let how = consistency(params.consistency.as_deref())?;
+    let wait = params.wait.as_deref().map(|text| duration("wait", text)).transpose()?;
+    let view = read(&gate, &id, how).await?;
+    let view = match wait {
+        Some(wait) => waited(&gate, view, (params.version, wait)).await?,
+        None => view,
+    };
+    document(&view, how).map(Json)
+}
+
+fn consistency(word: Option<&str>) -> Answer<Consistency> {
+    match word {
+        None | Some("linearizable") => Ok(Consistency::Linearizable),
+        Some("stale") => Ok(Consistency::Stale),
+        Some(other) => {
+            Err(Problem::malformed(format!("consistency is `linearizable` or `stale`, not `{other}`")))
+        }
+    }
+}
+
+/// Waits for a change beyond a version, by default the present one; without one in time, the job as it is.
+async fn waited(
+    gate: &Gate,
+    view: View<GateJob>,
+    (beyond, wait): (Option<u64>, Duration),
+) -> Answer<View<GateJob>> {
+    let beyond = beyond.unwrap_or_else(|| version(&view));
+    if version(&view) > beyond || view.state.is_terminal() {
+        return Ok(view);
+    }
+    let mut follower = Follower::new(gate, view.state.job);
+    match tokio::time::timeout(wait.min(WAIT_MAX), follower.beyond(beyond)).await {
+        Ok(changed) => Ok(changed?),
+        Err(_) => Ok(view),
+    }
+}
+
+fn document(view: &View<GateJob>, how: Consistency) -> Answer<JobView> {
+    let mut document = present::job_view(&view.state).ok_or_else(Problem::unknown_job)?;
+    if how == Consistency::Stale {
+        document.age_ms = Some(view.age.as_millis() as u64);
+    }
+    Ok(document)
+}
+
+pub(super) async fn explain(State(gate): State<Gate>, Path(id): Path<String>) -> Answer<Json<Explanation>> {
+    let view = read(&gate, &id, Consistency::Linearizable).await?;
+    present::explain(&view.state, &gate.datacenters).map(Json).ok_or_else(Problem::unknown_job)
+}
+
+pub(super) async fn delete(State(gate): State<Gate>, Path(id): Path<String>) -> Answer<StatusCode> {
+    for _ in 0..TRIES_MAX {
+        let view = read(&gate, &id, Consistency::Linearizable).await?;
+        check_ended(&view.state)?;
+        let entry = deletion(&gate, &view).map_err(|error| Problem::internal(error.to_string()))?;
+        let reply = match gate.propose(view.state.job, entry).await {
+            Err(ProposeError::Gone { .. }) => return Ok(StatusCode::NO_CONTENT),
+            other => other?,
+        };
+        match reply.rejection() {
+            None | Some(Reason::Gone { .. }) => return Ok(StatusCode::NO_CONTENT),
+            Some(reason) => tracing::debug!(%reason, "the job has changed, its deletion is tried again"),
+        }
+    }
+    Err(Problem::busy(Duration::from_secs(1)))
+}
+
+fn check_ended(job: &GateJob) -> Answer<()> {
+    let Some(status) = job.status().filter(|status| !status.is_terminal()) else { return Ok(()) };
+    Err(Problem::conflict("not_terminal", format!("the job is {status}: cancel it first"))
+        .with_job_status(status))
+}
+
+/// Everything is given back under the job's present token, then the job goes.
+fn deletion(gate: &Gate, view: &View<GateJob>) -> Result<Entry, CodecError> {
+    let entry = gate.entry(view.state.job, view.state.token());
+    releases(view.state.clone(), entry)?.with(&DeleteJob { requester: "api".into() })
+}

@@ -1,0 +1,217 @@
+//! `GET /v1/jobs/{id}/logs`: shards' logs, read from the workers through a manager of the datacenter.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use futures_util::stream;
+use muster_consensus::Consistency;
+use muster_node::http::{Answer, Problem};
+use muster_wire::rpc::RpcError;
+use muster_wire::rpc::manager::{LogChunk, ReadJobLog};
+use muster_wire::spec::WorkflowSpec;
+use muster_wire::{Shard, WorkflowIx};
+use serde::Deserialize;
+
+use super::resolve::read;
+use crate::ask::{Asked, ask_datacenter};
+use crate::gate::Gate;
+use crate::machine::GateJob;
+
+const CHUNK_BYTES: u32 = 256 * 1024;
+/// A log that grows is asked about this often.
+const POLL: Duration = Duration::from_millis(300);
+/// Logs that one answer holds.
+const SOURCES_MAX: usize = 1_000;
+
+#[derive(Deserialize)]
+pub(super) struct Params {
+    workflow: Option<String>,
+    shard: Option<u32>,
+    datacenter: Option<String>,
+    #[serde(default)]
+    follow: bool,
+    tail: Option<usize>,
+}
+
+pub(super) async fn logs(
+    State(gate): State<Gate>,
+    Path(id): Path<String>,
+    Query(params): Query<Params>,
+) -> Answer<Response> {
+    let view = read(&gate, &id, Consistency::Linearizable).await?;
+    let sources = sources(&view.state, &params)?;
+    let dc = datacenter(&view.state, params.datacenter.as_deref())?;
+    let mut reading = Reading::new(&gate, (view.state, dc), (sources, params));
+    let first = reading.next().await?;
+    let rest = stream::unfold((first, reading), |(first, mut reading)| async move {
+        let bytes = match first {
+            Some(bytes) => bytes,
+            None => reading.next().await.ok().flatten()?,
+        };
+        Some((Ok::<_, std::convert::Infallible>(bytes), (None, reading)))
+    });
+    let mut response = Response::new(Body::from_stream(rest));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(response)
+}
+
+/// One shard's log.
+#[derive(Clone, Debug)]
+struct Source {
+    name: String,
+    workflow: WorkflowIx,
+    shard: Shard,
+}
+
+fn sources(job: &GateJob, params: &Params) -> Answer<VecDeque<Source>> {
+    let spec = job.spec().ok_or_else(Problem::unknown_job)?;
+    let wanted = |workflow: &WorkflowSpec| params.workflow.as_ref().is_none_or(|name| *name == workflow.name);
+    let workflows = spec.enumerate().filter(|(_, workflow)| wanted(workflow));
+    let all = workflows
+        .flat_map(|(ix, workflow)| shards(params.shard, workflow).map(move |shard| (ix, workflow, shard)));
+    let sources: VecDeque<Source> = all
+        .take(SOURCES_MAX)
+        .map(|(workflow, spec, shard)| Source { name: spec.name.clone(), workflow, shard })
+        .collect();
+    match sources.is_empty() {
+        true => Err(Problem::not_found("unknown_workflow", "the job has no such workflow or shard")),
+        false => Ok(sources),
+    }
+}
+
+fn shards(wanted: Option<u32>, workflow: &WorkflowSpec) -> impl Iterator<Item = Shard> + use<> {
+    (0..workflow.replicas).filter(move |shard| wanted.is_none_or(|wanted| wanted == *shard)).map(Shard)
+}
+
+/// The named one, else the first target that runs the job.
+fn datacenter(job: &GateJob, wanted: Option<&str>) -> Answer<String> {
+    let mut targets = job.targets.primaries.iter();
+    let found = match wanted {
+        Some(wanted) => targets.find(|name| *name == wanted),
+        None => targets.find(|name| job.dc(name).is_some_and(|dc| dc.was_leased())),
+    };
+    found.cloned().ok_or_else(|| Problem::not_found("no_log", "no datacenter runs the job yet"))
+}
+
+/// Reads one log after the other.
+struct Reading {
+    gate: Gate,
+    job: GateJob,
+    dc: String,
+    sources: VecDeque<Source>,
+    offset: u64,
+    has_several: bool,
+    is_begun: bool,
+    params: Params,
+}
+
+impl Reading {
+    fn new(gate: &Gate, (job, dc): (GateJob, String), (sources, params): (VecDeque<Source>, Params)) -> Self {
+        let has_several = sources.len() > 1;
+        let (gate, offset) = (gate.clone(), 0);
+        Self { gate, job, dc, sources, offset, has_several, is_begun: false, params }
+    }
+
+    /// The next bytes; `None` at the end. An error ends the answer.
+    async fn next(&mut self) -> Answer<Option<Bytes>> {
+        loop {
+            let Some(source) = self.sources.front().cloned() else { return Ok(None) };
+            let chunk = self.read(&source).await?;
+            if let Some(bytes) = self.take(&source, chunk) {
+                return Ok(Some(bytes));
+            }
+            if self.is_begun {
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+
+    async fn read(&self, source: &Source) -> Answer<Option<LogChunk>> {
+        let from_end = self.params.tail.is_some() && !self.is_begun;
+        let call = ReadJobLog {
+            job: self.job.job,
+            workflow: source.workflow,
+            shard: source.shard,
+            offset: (!from_end).then_some(self.offset),
+            limit: CHUNK_BYTES,
+            forwarded: false,
+        };
+        match ask_datacenter(&self.gate, (&self.job, &self.dc), &call).await {
+            Asked::Reply(chunk) => Ok(Some(chunk)),
+            Asked::Said(RpcError::Refused { .. }) if self.has_several || self.params.follow => Ok(None),
+            Asked::Said(error) => Err(Problem::not_found("no_log", format!("there is no such log: {error}"))),
+            Asked::Silence => {
+                Err(Problem::unavailable("no_datacenter", format!("{} does not answer", self.dc)))
+            }
+        }
+    }
+
+    /// The bytes to send; moves on to the next log at the end of this one. `None`: nothing now.
+    fn take(&mut self, source: &Source, chunk: Option<LogChunk>) -> Option<Bytes> {
+        let Some(chunk) = chunk else { return self.skip() };
+        let header = self.header(source);
+        let skipped = if self.is_begun { 0 } else { lines_from_end(&chunk.bytes, self.params.tail) };
+        let at_end = chunk.finished || (!self.params.follow && (chunk.bytes.len() as u32) < CHUNK_BYTES);
+        self.offset = chunk.offset + chunk.bytes.len() as u64;
+        self.is_begun = true;
+        if at_end {
+            self.move_on();
+        }
+        let bytes = [header.as_bytes(), &chunk.bytes[skipped..]].concat();
+        (!bytes.is_empty()).then(|| bytes.into())
+    }
+
+    /// There is no such log: yet when following, at all otherwise.
+    fn skip(&mut self) -> Option<Bytes> {
+        match self.params.follow {
+            true => self.is_begun = true,
+            false => self.move_on(),
+        }
+        None
+    }
+
+    fn move_on(&mut self) {
+        self.sources.pop_front();
+        self.offset = 0;
+        self.is_begun = false;
+    }
+
+    fn header(&self, source: &Source) -> String {
+        match self.has_several && self.offset == 0 {
+            true => format!("==> {}[{}] <==\n", source.name, source.shard),
+            false => String::new(),
+        }
+    }
+}
+
+/// Where the last `tail` lines begin.
+fn lines_from_end(bytes: &[u8], tail: Option<usize>) -> usize {
+    let Some(tail) = tail else { return 0 };
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let mut breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    match tail {
+        0 => bytes.len(),
+        _ => breaks.nth(tail - 1).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_begins_at_a_line() {
+        let text = b"one\ntwo\nthree\n";
+        let tail = |lines| &text[lines_from_end(text, Some(lines))..];
+        assert_eq!(tail(0), b"");
+        assert_eq!(tail(1), b"three\n");
+        assert_eq!(tail(2), b"two\nthree\n");
+        assert_eq!(tail(9), text);
+    }
+}

@@ -1,0 +1,171 @@
+//! Hands the job to each target datacenter: a committed lease first, then the submission to any of its managers, then
+//! the committed answer. After a takeover this repeats under the new tokens. No answer is not a refusal.
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use muster_machine::Entry;
+use muster_node::driver::{Next, Reconciler};
+use muster_wire::CodecError;
+use muster_wire::job::{DcResult, JobStatus};
+use muster_wire::rpc::RpcError;
+use muster_wire::rpc::manager::{SubmitJob, SubmitReply};
+
+use super::{Job, RETRY_AFTER, acts, commit, entry, settled, unencodable};
+use crate::ask::{Asked, ask_datacenter};
+use crate::gate::Gate;
+use crate::machine::commands::{
+    AddTargetDc, CreateLease, ManagerMode, Refusal, ReleaseLease, SetDcResult, SetJob, UpdateDcManager, Why,
+};
+use crate::machine::{Dc, GateJob, Record, Standing};
+
+pub(super) struct RouteDuty {
+    gate: Gate,
+}
+
+impl RouteDuty {
+    pub(super) const fn new(gate: Gate) -> Self {
+        Self { gate }
+    }
+}
+
+impl Reconciler<GateJob> for RouteDuty {
+    fn name(&self) -> &'static str {
+        "route"
+    }
+
+    fn reconcile<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Next> {
+        async move { settled(self.route(job).await) }.boxed()
+    }
+}
+
+impl RouteDuty {
+    async fn route(&self, job: &Job) -> Result<Next, Next> {
+        let Some(record) = routable(job) else { return Ok(Next::Idle) };
+        let unleased = unleased(job);
+        if !unleased.is_empty() {
+            let entry = self.leases(job, record, &unleased).map_err(|error| unencodable(&error))?;
+            commit(job, "lease", entry).await?;
+            return Ok(Next::Again);
+        }
+        let waiting: Vec<&str> = waiting(job, |dc| !dc.has_accepted());
+        let nexts = join_all(waiting.into_iter().map(|dc| self.hand_over(job, dc))).await;
+        Ok(nexts.into_iter().fold(Next::Idle, sooner))
+    }
+
+    /// Leases of all datacenters that need one, in one entry; the first ones make the job `dispatching`.
+    fn leases(&self, job: &Job, record: &Record, dcs: &[&str]) -> Result<Entry, CodecError> {
+        let mut entry = entry(job);
+        if record.status == JobStatus::Submitted {
+            entry.push(
+                &SetJob::at(record.record_version).to(JobStatus::Dispatching, "handed to its datacenters"),
+            )?;
+        }
+        for dc in dcs {
+            entry.push(&CreateLease {
+                dc: (*dc).to_owned(),
+                holder: job.me.clone(),
+                expires_at_ms: job.now_ms() + self.gate.config.lease.as_millis() as u64,
+                dc_lost_timeout_ms: self.gate.config.dc_lost_timeout.as_millis() as u64,
+            })?;
+        }
+        Ok(entry)
+    }
+
+    async fn hand_over(&self, job: &Job, name: &str) -> Next {
+        let state = &job.view.state;
+        let Some(call) = state.dc(name).and_then(|dc| submission(job, dc)) else { return Next::Idle };
+        let built = match ask_datacenter(&self.gate, (state, name), &call).await {
+            Asked::Reply(reply) => taken(job, name, reply),
+            Asked::Said(RpcError::Refused { why }) => refused(job, name, why),
+            Asked::Said(RpcError::Gone { status }) => ended_there(job, name, status),
+            Asked::Said(_) | Asked::Silence => return Next::After(RETRY_AFTER),
+        };
+        settled(finish_step(job, built).await)
+    }
+}
+
+async fn finish_step(job: &Job, built: Result<Entry, CodecError>) -> Result<Next, Next> {
+    let entry = built.map_err(|error| unencodable(&error))?;
+    commit(job, "route", entry).await?;
+    Ok(Next::Again)
+}
+
+/// The record of a job that this gate may hand to datacenters.
+fn routable(job: &Job) -> Option<&Record> {
+    let record = job.view.state.record.as_ref()?;
+    let closed = record.status.is_terminal() || record.status == JobStatus::Cancelling;
+    (acts(job) && !closed).then_some(record)
+}
+
+/// Targets that are to run the job and have not ended it, for which more is to do.
+fn waiting(job: &Job, needs: impl Fn(&Dc) -> bool) -> Vec<&str> {
+    let state = &job.view.state;
+    let open = |dc: &Dc| dc.result.is_none() && !dc.stopped && dc.standing == Standing::Target;
+    let names = state.targets.primaries.iter().map(String::as_str);
+    names.filter(|name| state.dc(name).is_some_and(|dc| open(dc) && needs(dc))).collect()
+}
+
+/// Targets that need a lease: they have none of this token, or it ends before they have taken the job.
+fn unleased(job: &Job) -> Vec<&str> {
+    let (token, now_ms) = (job.token(), job.now_ms());
+    waiting(job, |dc| {
+        let held = dc.lease.as_ref().is_some_and(|lease| lease.gate_token == token);
+        let is_live = dc.live_lease(token, now_ms).is_some();
+        !held || (!is_live && !dc.has_accepted())
+    })
+}
+
+fn submission(job: &Job, dc: &Dc) -> Option<SubmitJob> {
+    let submitted = job.view.state.submission.as_ref()?;
+    Some(SubmitJob {
+        job: job.job,
+        digest: submitted.digest,
+        spec: submitted.spec.clone(),
+        gate: job.me.clone(),
+        gate_token: job.token(),
+        dc_token: dc.token,
+        lease_expires_ms: dc.lease.as_ref()?.expires_at_ms,
+        forwarded: false,
+    })
+}
+
+fn taken(job: &Job, name: &str, reply: SubmitReply) -> Result<Entry, CodecError> {
+    let known = job.view.state.dc(name).and_then(|dc| dc.manager.as_ref());
+    let SubmitReply { manager, manager_token, .. } = reply;
+    let is_change = known.is_some_and(|known| (known.token, &known.node) != (manager_token, &manager));
+    let mode = if is_change { ManagerMode::Transfer } else { ManagerMode::Assign };
+    entry(job).with(&UpdateDcManager { dc: name.to_owned(), manager, manager_token, mode })
+}
+
+/// The refusal is recorded; the next datacenter that stands by takes its place.
+fn refused(job: &Job, name: &str, why: String) -> Result<Entry, CodecError> {
+    let state = &job.view.state;
+    let version = state.record.as_ref().map_or(0, |record| record.record_version);
+    let refused = Some(Refusal { dc: name.to_owned(), why });
+    let entry = entry(job).with(&SetJob { refused, ..SetJob::at(version) })?;
+    let entry = entry.with(&ReleaseLease { dc: name.to_owned(), holder: job.me.clone() })?;
+    match state.targets.fallbacks.front() {
+        Some(next) => {
+            entry.with(&AddTargetDc { dc: next.clone(), replaces: Some(name.to_owned()), why: Why::Refused })
+        }
+        None => Ok(entry),
+    }
+}
+
+/// The datacenter remembers only how the job ended.
+fn ended_there(job: &Job, name: &str, status: JobStatus) -> Result<Entry, CodecError> {
+    let dc_token = job.view.state.dc(name).map(|dc| dc.token).unwrap_or_default();
+    let status = if status == JobStatus::Void { JobStatus::Failed } else { status };
+    let reason = Some(format!("the datacenter remembers the job only as {status}"));
+    let result = DcResult { status, reason, context: Default::default(), errors: Vec::new() };
+    entry(job).with(&SetDcResult { dc: name.to_owned(), dc_token, result })
+}
+
+fn sooner(one: Next, other: Next) -> Next {
+    match (one, other) {
+        (Next::Again, _) | (_, Next::Again) => Next::Again,
+        (Next::After(one), Next::After(other)) => Next::After(one.min(other)),
+        (Next::After(after), Next::Idle) | (Next::Idle, Next::After(after)) => Next::After(after),
+        (Next::Idle, Next::Idle) => Next::Idle,
+    }
+}

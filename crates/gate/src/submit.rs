@@ -1,0 +1,211 @@
+//! Accepts a submission: registration at the directory, then one entry that makes the job survive whatever dies.
+//!
+//! ```text
+//!   register ─┬─ new ───────────────▶ bundle ─┬─ committed ─▶ 201
+//!             ├─ known, same body ─▶ read ─┬─ submitted ─────▶ 200, replayed
+//!             │                            └─ not yet ──▶ bundle with this body
+//!             ├─ gone ──────────────▶ 200 from the directory; void: once more
+//!             └─ another body ──────▶ 409
+//! ```
+
+use std::time::Duration;
+
+use muster_consensus::{Consistency, ProposeError, RegisterJob, Registered, View};
+use muster_machine::{Entry, EntryReply, Reason};
+use muster_node::http::{Answer, Problem};
+use muster_runtime::{Backoff, random};
+use muster_swim::State;
+use muster_wire::api::Submitted;
+use muster_wire::job::JobStatus;
+use muster_wire::{CodecError, JobId, MemberNumber, Token};
+
+use crate::admission::Admitted;
+use crate::gate::Gate;
+use crate::machine::GateJob;
+use crate::machine::commands::{AssumeGateLeadership, JobVersions, SetJob, SetJobSubmission, SetTargetDcs};
+
+/// How often one request tries before it says that it does not know.
+const TRIES_MAX: u32 = 8;
+
+/// A submission's answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Accepted {
+    /// Its job was made by this request.
+    New(Submitted),
+    /// It had been accepted before.
+    Replayed(Submitted),
+}
+
+/// What one step of a submission came to.
+enum Step {
+    Done(Accepted),
+    /// Ask the directory again.
+    Again,
+}
+
+/// Accepts a submission. Repeats of a key are safe at any gate, at any time.
+pub async fn submit(gate: &Gate, admitted: &Admitted) -> Answer<Accepted> {
+    let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+    let mut problem = Problem::unavailable("no_quorum", "the job could not be registered in time; ask again");
+    while backoff.tries() < TRIES_MAX {
+        match attempt(gate, admitted).await {
+            Ok(Step::Done(accepted)) => return Ok(accepted),
+            Ok(Step::Again) => {}
+            Err(error) if is_worth_a_retry(&error) => problem = error.into(),
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
+    }
+    Err(problem)
+}
+
+/// Why a step failed: by replication, or for good.
+enum Failed {
+    Propose(ProposeError),
+    Answer(Problem),
+}
+
+impl From<ProposeError> for Failed {
+    fn from(error: ProposeError) -> Self {
+        Self::Propose(error)
+    }
+}
+
+impl From<CodecError> for Failed {
+    fn from(error: CodecError) -> Self {
+        Self::Answer(Problem::internal(error.to_string()))
+    }
+}
+
+impl From<Failed> for Problem {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Propose(error) => error.into(),
+            Failed::Answer(problem) => problem,
+        }
+    }
+}
+
+/// The bundle is idempotent by its content, so an unknown outcome is simply tried again.
+const fn is_worth_a_retry(failed: &Failed) -> bool {
+    matches!(
+        failed,
+        Failed::Propose(ProposeError::Unknown | ProposeError::NotLeader { .. } | ProposeError::NotServing)
+    )
+}
+
+async fn attempt(gate: &Gate, admitted: &Admitted) -> Result<Step, Failed> {
+    let call = registration(gate, admitted);
+    match gate.coordinator.register(call.clone(), gate.config.request_timeout).await? {
+        Registered::New { .. } => bundle(gate, admitted, (call.job, Token(1))).await,
+        Registered::Known { job, digest_equal: true, .. } => resume(gate, admitted, job).await,
+        Registered::Gone { status: JobStatus::Void, .. } => Ok(Step::Again),
+        Registered::Gone { job, status, digest_equal: true } => Ok(Step::Done(purged(job, status))),
+        Registered::Known { job, .. } | Registered::Gone { job, .. } => Err(Failed::Answer(other_body(job))),
+    }
+}
+
+fn registration(gate: &Gate, admitted: &Admitted) -> RegisterJob {
+    RegisterJob {
+        job: JobId::new(gate.clock.unix_ms(), random::bits128()),
+        key: admitted.key.clone(),
+        digest: admitted.digest,
+        name: admitted.spec.name.clone(),
+        labels: admitted.spec.labels.clone(),
+        proposer: gate.coordinator.me().member,
+        avoid: held_dead(gate),
+        replication: gate.config.replication,
+        retired: None,
+    }
+}
+
+fn held_dead(gate: &Gate) -> Vec<MemberNumber> {
+    let directory = gate.coordinator.directory();
+    let members = gate.swim.snapshot();
+    let dead = members.iter().filter(|member| member.state == State::Dead);
+    dead.filter_map(|member| directory.member_by_node(member.id).map(|row| row.number)).collect()
+}
+
+/// A key that is known: its job was submitted, or its first gate died before that.
+async fn resume(gate: &Gate, admitted: &Admitted, job: JobId) -> Result<Step, Failed> {
+    let view = gate.read(job, Consistency::Linearizable).await;
+    match view {
+        Ok(view) if view.state.submission.is_some() => Ok(Step::Done(replayed(&view))),
+        Ok(view) => bundle(gate, admitted, (job, view.state.leadership.next_token())).await,
+        Err(ProposeError::Gone { status: JobStatus::Void }) => Ok(Step::Again),
+        Err(ProposeError::Gone { status }) => Ok(Step::Done(purged(job, status))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One entry; only its commit lets an answer out.
+async fn bundle(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) -> Result<Step, Failed> {
+    let entry = bundle_entry(gate, admitted, (job, token))?;
+    let reply = match gate.propose(job, entry).await {
+        Err(ProposeError::Gone { status: JobStatus::Void }) => return Ok(Step::Again),
+        other => other?,
+    };
+    match reply.rejection() {
+        None => Ok(Step::Done(accepted(job, &reply))),
+        Some(Reason::Gone { status: JobStatus::Void }) => Ok(Step::Again),
+        Some(reason) => settle_refused(gate, admitted, (job, reason)).await,
+    }
+}
+
+/// Names this gate as the job's leader only where its replica leads: elsewhere the leader's own driver assumes.
+fn bundle_entry(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) -> Result<Entry, CodecError> {
+    let me = gate.coordinator.me();
+    let leads = gate.coordinator.leader(job).as_ref() == Some(&me);
+    let token = if leads { token } else { Token(0) };
+    let (spec, digest, key) = (admitted.spec.clone(), admitted.digest, admitted.key.clone());
+    let targets = SetTargetDcs { dcs: admitted.choice.dcs.clone(), wanted: admitted.choice.wanted };
+    let entry = gate.entry(job, token).with(&SetJob::creation())?;
+    let entry = entry.with(&SetJobSubmission { spec, digest, key })?.with(&targets)?;
+    match leads {
+        true => entry.with(&AssumeGateLeadership { node: me }),
+        false => Ok(entry),
+    }
+}
+
+fn accepted(job: JobId, reply: &EntryReply) -> Accepted {
+    let (status, version) = reply
+        .reply::<JobVersions>(0)
+        .map_or((JobStatus::Submitted, 1), |versions| (versions.status, versions.version));
+    Accepted::New(answer(job, status, version))
+}
+
+/// Another gate may have been quicker with the same body.
+async fn settle_refused(gate: &Gate, admitted: &Admitted, refused: (JobId, &Reason)) -> Result<Step, Failed> {
+    let (job, reason) = refused;
+    let view = gate.read(job, Consistency::Linearizable).await?;
+    let known = view.state.submission.as_ref().map(|submission| submission.digest);
+    match known {
+        Some(digest) if digest == admitted.digest => Ok(Step::Done(replayed(&view))),
+        Some(_) => Err(Failed::Answer(other_body(job))),
+        None => Err(Failed::Answer(Problem::conflict(
+            "conflict",
+            format!("the submission was refused: {reason}"),
+        ))),
+    }
+}
+
+fn other_body(job: JobId) -> Problem {
+    let detail =
+        format!("this idempotency key belongs to job {job}, submitted with another body; use a new key");
+    Problem::conflict("conflict", detail)
+}
+
+fn replayed(view: &View<GateJob>) -> Accepted {
+    let record = view.state.record.as_ref();
+    let (status, version) =
+        record.map_or((JobStatus::Submitted, 0), |record| (record.status, record.version));
+    Accepted::Replayed(answer(view.state.job, status, version))
+}
+
+fn purged(job: JobId, status: JobStatus) -> Accepted {
+    Accepted::Replayed(answer(job, status, 0))
+}
+
+fn answer(id: JobId, status: JobStatus, version: u64) -> Submitted {
+    Submitted { id, status, version, url: format!("/v1/jobs/{id}") }
+}
