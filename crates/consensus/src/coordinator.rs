@@ -90,7 +90,11 @@ impl<M: Machine> Coordinator<M> {
     }
 
     /// Proposes to the directory at its leader; the entry is applied here when this returns.
-    pub async fn directory_propose(&self, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
+    pub async fn directory_propose(
+        &self,
+        entry: Entry,
+        within: Duration,
+    ) -> Result<EntryReply, ProposeError> {
         self.host.directory.propose(entry, within).await
     }
 
@@ -112,21 +116,36 @@ impl<M: Machine> Coordinator<M> {
     }
 
     /// Proposes at the job's leader, wherever it is. `Ok` means committed and applied; the reply may hold rejections.
-    pub async fn propose(&self, job: JobId, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
+    pub async fn propose(
+        &self,
+        job: JobId,
+        entry: Entry,
+        within: Duration,
+    ) -> Result<EntryReply, ProposeError> {
         let begun = self.host.clock().now();
         let written = self.host.propose(job, &encoded(&entry)?, begun + within).await;
         metered(begun, self.host.clock(), written.map(|written| written.reply))
     }
 
     /// Proposes only if this node's replica leads.
-    pub async fn propose_here(&self, job: JobId, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
+    pub async fn propose_here(
+        &self,
+        job: JobId,
+        entry: Entry,
+        within: Duration,
+    ) -> Result<EntryReply, ProposeError> {
         let begun = self.host.clock().now();
         let written = self.host.propose_here(job, encoded(&entry)?, begun + within).await;
         metered(begun, self.host.clock(), written.map(|written| written.reply))
     }
 
     /// Reads a job's state at any node, replica or not.
-    pub async fn read(&self, job: JobId, how: Consistency, within: Duration) -> Result<View<M>, ProposeError> {
+    pub async fn read(
+        &self,
+        job: JobId,
+        how: Consistency,
+        within: Duration,
+    ) -> Result<View<M>, ProposeError> {
         self.host.read(job, how, self.deadline(within)).await
     }
 
@@ -178,7 +197,12 @@ impl<M: Machine> Coordinator<M> {
     }
 
     /// Gives the Raft leadership of a job's group to another replica; `Timeout` if it was not taken by then.
-    pub async fn hand_over(&self, job: JobId, to: MemberNumber, within: Duration) -> Result<(), ProposeError> {
+    pub async fn hand_over(
+        &self,
+        job: JobId,
+        to: MemberNumber,
+        within: Duration,
+    ) -> Result<(), ProposeError> {
         self.host.hand_over(job, to, self.deadline(within)).await
     }
 

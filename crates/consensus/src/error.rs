@@ -1,7 +1,7 @@
 //! What can go wrong, by what the caller can do about it.
 
-use muster_wire::job::JobStatus;
 use muster_wire::NodeRef;
+use muster_wire::job::JobStatus;
 use muster_wire::rpc::RpcError;
 
 use crate::founding::FoundingError;

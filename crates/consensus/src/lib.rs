@@ -29,3 +29,8 @@ pub use founding::Founding;
 pub use host::directory::DirectoryHandle;
 pub use identity::{Identity, IdentityError};
 pub use status::{Consistency, GroupCounts, GroupStatus, ReplicaStatus, View};
+
+#[cfg(test)]
+mod cluster_test;
+#[cfg(test)]
+mod testing;

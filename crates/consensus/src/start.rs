@@ -24,6 +24,7 @@ use crate::founding::{
 };
 use crate::host::directory::{DIRECTORY_JOB, DirectoryHandle};
 use crate::host::peers::Peers;
+use crate::host::steward::Steward;
 use crate::host::{Host, serve};
 use crate::identity::WAL_DIR;
 use crate::raft::group::{Ground, Group, Opening};
@@ -44,8 +45,7 @@ pub(crate) async fn start<M: Machine>(mut parts: Parts) -> Result<Coordinator<M>
     parts.links.guard(gatekeeper.clone());
     parts.links.serve(desk.service());
     let membership = found(&mut parts).await?;
-    let coordinator = assemble(parts, (wal, settings), (&membership, &desk)).await?;
-    Ok(coordinator)
+    assemble(parts, (wal, settings), Founded { membership, desk, gatekeeper }).await
 }
 
 async fn open_wal(parts: &Parts) -> Result<Wal, StartError> {
@@ -99,18 +99,25 @@ async fn found(parts: &mut Parts) -> Result<Membership, StartError> {
     Ok(membership)
 }
 
+/// What the founding came to.
+struct Founded {
+    membership: Membership,
+    desk: Arc<Desk>,
+    gatekeeper: Arc<ClusterGatekeeper>,
+}
+
 /// Everything that is there once the node is a member.
 async fn assemble<M: Machine>(
     parts: Parts,
     (wal, settings): (Wal, Settings),
-    (membership, desk): (&Membership, &Arc<Desk>),
+    Founded { membership, desk, gatekeeper }: Founded,
 ) -> Result<Coordinator<M>, StartError> {
     let config = Arc::new(parts.config);
-    let peers = Peers::new(parts.links.clone(), parts.swim.clone(), me(&parts.links.hello(), membership));
+    let peers = Peers::new(parts.links.clone(), parts.swim.clone(), me(&parts.links.hello(), &membership));
     membership.members.iter().for_each(|member| peers.learn(node_of(&config, member)));
     let ground = Ground {
         wal,
-        peers,
+        peers: peers.clone(),
         settings,
         snapshots: config.data_dir.join(SNAPSHOT_DIR),
         scope: parts.scope,
@@ -119,9 +126,11 @@ async fn assemble<M: Machine>(
         in_flight: config.in_flight_per_group,
         lease: config.profile.timing().lease(),
     };
-    let directory = open_directory(&ground, membership).await?;
-    let host = Host::<M>::new(config, ground, directory.clone());
-    desk.open(Arc::new(Door(directory)));
+    let directory = open_directory(&ground, &membership).await?;
+    let host = Host::<M>::new(config.clone(), ground, directory.clone());
+    desk.open(Arc::new(Door(directory.clone())));
+    let (swim, clock) = (parts.swim, host.clock().clone());
+    Steward { directory, membership, config, peers, swim, clock, gatekeeper }.start(host.scope());
     let service = router().merge(desk.service()).merge(serve::service(&host)).build();
     parts.links.serve(service.clone());
     host.start();
@@ -147,10 +156,12 @@ fn node_of(config: &ConsensusConfig, member: &FoundingMember) -> NodeRef {
 async fn open_directory(ground: &Ground, membership: &Membership) -> Result<DirectoryHandle, StartError> {
     let me = RaftId::new(membership.me, Incarnation(0));
     let opening = Opening { group: GroupId(0), job: DIRECTORY_JOB, me, set_index: 0, birth: None };
-    let group = Group::open(ground, opening).await.map_err(|error| StartError::Directory(error.to_string()))?;
+    let group =
+        Group::open(ground, opening).await.map_err(|error| StartError::Directory(error.to_string()))?;
     if membership.founder {
         let voters = membership.members.iter().filter(|member| Membership::is_initial_voter(member.number));
-        let voters: BTreeSet<RaftId> = voters.map(|member| RaftId::new(member.number, Incarnation(0))).collect();
+        let voters: BTreeSet<RaftId> =
+            voters.map(|member| RaftId::new(member.number, Incarnation(0))).collect();
         group.initialise(&voters).await.map_err(|error| StartError::Directory(error.to_string()))?;
     }
     Ok(DirectoryHandle::new(Arc::new(group)))

@@ -43,7 +43,8 @@ impl<M: Machine> Host<M> {
     /// Drops what is believed about every process of the member up to this generation, and elects anew where one of
     /// them led; how many groups that are.
     pub(crate) fn on_processes_gone(self: &Arc<Self>, gone: Gone, why: &'static str) -> usize {
-        let mut led: Vec<Arc<Slot<M>>> = self.all_slots().into_iter().filter(|slot| was_led_by(slot, &gone)).collect();
+        let mut led: Vec<Arc<Slot<M>>> =
+            self.all_slots().into_iter().filter(|slot| was_led_by(slot, &gone)).collect();
         led.sort_by_key(|slot| Reverse(slot.waiting()));
         let directory = self.is_directory_led_by(&gone);
         if led.is_empty() && !directory {

@@ -61,8 +61,12 @@ impl<M: Machine> Host<M> {
     fn on_link(self: &Arc<Self>, event: &LinkEvent) {
         match event {
             LinkEvent::Up { peer, .. } => self.on_up(peer),
-            LinkEvent::Down { peer, cause: DownCause::Silent, .. } => self.on_process_gone(Gone::process(peer), "silent"),
-            LinkEvent::Refused { peer: Some(peer), .. } => self.on_process_gone(Gone::process(peer), "refused"),
+            LinkEvent::Down { peer, cause: DownCause::Silent, .. } => {
+                self.on_process_gone(Gone::process(peer), "silent")
+            }
+            LinkEvent::Refused { peer: Some(peer), .. } => {
+                self.on_process_gone(Gone::process(peer), "refused")
+            }
             LinkEvent::Down { .. } | LinkEvent::Refused { peer: None, .. } => {}
         }
     }

@@ -86,7 +86,12 @@ impl<M: Machine> Host<M> {
     /// Replicas in the log that the directory knows nothing of, or no more: left by a crash in the middle of a removal.
     pub(crate) async fn erase_orphans(&self) {
         let view = self.directory.view();
-        let orphans = self.ground.wal.groups().into_iter().filter(|key| self.is_orphan(&view.state, view.applied, *key));
+        let orphans = self
+            .ground
+            .wal
+            .groups()
+            .into_iter()
+            .filter(|key| self.is_orphan(&view.state, view.applied, *key));
         let orphans: Vec<GroupKey> = orphans.collect();
         for key in orphans {
             tracing::info!(group = key.group, "removing a replica of a group that is no more");

@@ -37,7 +37,12 @@ impl<M: Machine> Host<M> {
     }
 
     /// Proposes only if this node's replica leads.
-    pub(crate) async fn propose_here(&self, job: JobId, entry: Bytes, deadline: Instant) -> Result<Written, ProposeError> {
+    pub(crate) async fn propose_here(
+        &self,
+        job: JobId,
+        entry: Bytes,
+        deadline: Instant,
+    ) -> Result<Written, ProposeError> {
         let _permit = self.in_flight.clone().try_acquire_owned().map_err(|_| ProposeError::busy())?;
         let slot = self.slot(job).ok_or_else(|| self.absent(job))?;
         slot.group(deadline).await?.write(entry, deadline).await
@@ -55,7 +60,11 @@ impl<M: Machine> Host<M> {
         group.propose(entry, deadline).await
     }
 
-    async fn group_for_caller(&self, slot: &Arc<Slot<M>>, deadline: Instant) -> Result<Arc<Group<M>>, ProposeError> {
+    async fn group_for_caller(
+        &self,
+        slot: &Arc<Slot<M>>,
+        deadline: Instant,
+    ) -> Result<Arc<Group<M>>, ProposeError> {
         let found = slot.group(deadline).await;
         found.map_err(|error| match self.directory.view().state.job(slot.job()) {
             Some(_) => error,
@@ -80,7 +89,12 @@ impl<M: Machine> Host<M> {
     }
 
     /// Asks the job's replicas in turn; each forwards once.
-    async fn propose_away(&self, job: JobId, entry: &Bytes, deadline: Instant) -> Result<Written, ProposeError> {
+    async fn propose_away(
+        &self,
+        job: JobId,
+        entry: &Bytes,
+        deadline: Instant,
+    ) -> Result<Written, ProposeError> {
         let mut hint = None;
         loop {
             for member in self.members_to_ask(job, hint)? {
@@ -100,7 +114,8 @@ impl<M: Machine> Host<M> {
         deadline: Instant,
     ) -> Result<Written, ProposeError> {
         let now = self.clock().now();
-        let call = ProposeEntry { job, entry: entry.clone(), within_ms: left_ms(deadline, now), forwarded: false };
+        let call =
+            ProposeEntry { job, entry: entry.clone(), within_ms: left_ms(deadline, now), forwarded: false };
         let answer = self.peers().call(member, &call, deadline.saturating_duration_since(now)).await;
         answer.map_err(|error| after_call(&error)).and_then(|proposed| decoded(&proposed))
     }
@@ -115,7 +130,11 @@ impl<M: Machine> Host<M> {
     }
 
     /// The job's replicas, the one hinted at first.
-    fn members_to_ask(&self, job: JobId, hint: Option<MemberNumber>) -> Result<Vec<MemberNumber>, ProposeError> {
+    fn members_to_ask(
+        &self,
+        job: JobId,
+        hint: Option<MemberNumber>,
+    ) -> Result<Vec<MemberNumber>, ProposeError> {
         let view = self.directory.view();
         let row = view.state.job(job).ok_or_else(|| self.absent(job))?;
         let mut members = self.reachable_first(row);
@@ -126,7 +145,8 @@ impl<M: Machine> Host<M> {
     fn reachable_first(&self, row: &JobRow) -> Vec<MemberNumber> {
         let is_down = |member: &MemberNumber| {
             let node = self.peers().node(*member);
-            node.and_then(|node| self.peers().swim().member(node.id)).is_some_and(|seen| !seen.state.is_live())
+            node.and_then(|node| self.peers().swim().member(node.id))
+                .is_some_and(|seen| !seen.state.is_live())
         };
         let mut members: Vec<MemberNumber> = row.replicas.iter().map(|replica| replica.member()).collect();
         members.sort_by_key(is_down);
@@ -154,7 +174,12 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    async fn read_by(&self, slot: &Arc<Slot<M>>, how: Consistency, deadline: Instant) -> Result<View<M>, ProposeError> {
+    async fn read_by(
+        &self,
+        slot: &Arc<Slot<M>>,
+        how: Consistency,
+        deadline: Instant,
+    ) -> Result<View<M>, ProposeError> {
         let group = self.group_for_caller(slot, deadline).await?;
         if how == Consistency::Stale {
             return Ok(group.view());
@@ -164,7 +189,12 @@ impl<M: Machine> Host<M> {
         group.up_to_date(deadline).await
     }
 
-    async fn read_away(&self, job: JobId, how: Consistency, deadline: Instant) -> Result<View<M>, ProposeError> {
+    async fn read_away(
+        &self,
+        job: JobId,
+        how: Consistency,
+        deadline: Instant,
+    ) -> Result<View<M>, ProposeError> {
         loop {
             for member in self.members_to_ask(job, None)? {
                 if let Ok(view) = self.fetch(member, (job, how), deadline).await {

@@ -38,20 +38,27 @@ impl<M: Machine> Host<M> {
     }
 
     /// Hands a led group over and waits until the other one leads.
-    pub(crate) async fn hand_over(&self, job: JobId, to: MemberNumber, deadline: Instant) -> Result<(), ProposeError> {
+    pub(crate) async fn hand_over(
+        &self,
+        job: JobId,
+        to: MemberNumber,
+        deadline: Instant,
+    ) -> Result<(), ProposeError> {
         let slot = self.slot(job).ok_or_else(|| self.absent(job))?;
         let group = slot.group(deadline).await?;
         if !group.is_leader() {
             return Err(group.not_leader());
         }
         let successor = group.membership().0.into_iter().find(|voter| voter.member() == to);
-        let successor = successor.ok_or_else(|| ProposeError::Fatal(format!("member {to} does not vote in this group")))?;
+        let successor = successor
+            .ok_or_else(|| ProposeError::Fatal(format!("member {to} does not vote in this group")))?;
         group.hand_over(successor.0).await?;
         until_led_by(&group, successor, deadline).await
     }
 
-    /// Stops every group, then closes the log.
+    /// Stops every group, then closes the log. The links let go of this host, so that everything can be dropped.
     pub(crate) async fn shutdown(&self, within: Duration) {
+        self.peers().links().serve(muster_link::router().build());
         let closed = timeout(within, async {
             join_all(self.all_slots().iter().map(|slot| close_slot(slot))).await;
             self.directory.group().close().await;
@@ -73,7 +80,11 @@ async fn close_slot<M: Machine>(slot: &Arc<Slot<M>>) {
     }
 }
 
-async fn until_led_by<M: Machine>(group: &Group<M>, successor: RaftId, deadline: Instant) -> Result<(), ProposeError> {
+async fn until_led_by<M: Machine>(
+    group: &Group<M>,
+    successor: RaftId,
+    deadline: Instant,
+) -> Result<(), ProposeError> {
     let mut metrics = group.raft.server_metrics();
     loop {
         drop(metrics.borrow_and_update());

@@ -18,6 +18,7 @@ pub(crate) mod peers;
 mod retire;
 pub(crate) mod serve;
 mod slot;
+pub(crate) mod steward;
 mod summaries;
 mod table;
 mod tend;

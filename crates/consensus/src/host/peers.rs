@@ -95,7 +95,11 @@ impl Peers {
     pub(crate) fn others(&self) -> Vec<NodeRef> {
         let me = self.me().member;
         let book = self.shared.book.read().unwrap_or_else(PoisonError::into_inner).clone();
-        book.into_iter().map(|(_, node)| node).filter(|node| node.member != me).map(|node| self.freshen(node)).collect()
+        book.into_iter()
+            .map(|(_, node)| node)
+            .filter(|node| node.member != me)
+            .map(|node| self.freshen(node))
+            .collect()
     }
 
     /// Calls a member.
@@ -105,7 +109,9 @@ impl Peers {
         call: &C,
         within: Duration,
     ) -> Result<C::Reply, CallError> {
-        let node = self.node(member).ok_or_else(|| CallError::Unreachable(format!("member {member} is not known")))?;
+        let node = self
+            .node(member)
+            .ok_or_else(|| CallError::Unreachable(format!("member {member} is not known")))?;
         self.shared.links.call_node(&node, call, within).await
     }
 }

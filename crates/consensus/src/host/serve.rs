@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use muster_link::{Service, router};
 use muster_machine::Machine;
+use muster_wire::GroupId;
 use muster_wire::hello::Hello;
 use muster_wire::rpc::raft::{
-    AskReadIndex, FetchState, GroupFrame, GroupState, LeaderGone, ProposeEntry, Proposed, RaftAppend, RaftPreVote,
-    RaftSnapshot, RaftTransfer, RaftVote, ReadIndexAt,
+    AskReadIndex, FetchState, GroupFrame, GroupState, LeaderGone, ProposeEntry, Proposed, RaftAppend,
+    RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, ReadIndexAt,
 };
 use muster_wire::rpc::{Call, RpcError};
-use muster_wire::GroupId;
 use tokio::time::Instant;
 
 use super::Host;
@@ -33,7 +33,10 @@ pub(crate) trait GroupCall: Call {
     /// Which group.
     fn frame(&self) -> &GroupFrame;
     /// Answers it.
-    fn answer<G: Machine>(self, group: &Group<G>) -> impl Future<Output = Result<Self::Reply, RpcError>> + Send;
+    fn answer<G: Machine>(
+        self,
+        group: &Group<G>,
+    ) -> impl Future<Output = Result<Self::Reply, RpcError>> + Send;
 }
 
 /// Declares how a group answers each call.
@@ -94,7 +97,9 @@ pub(crate) fn service<M: Machine>(host: &Arc<Host<M>>) -> Arc<dyn Service> {
 
 type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, RpcError>>;
 
-fn grouped<M: Machine, C: GroupCall + Sync>(host: &Arc<Host<M>>) -> impl Fn(Arc<Hello>, C) -> Answer<C::Reply> + use<M, C> {
+fn grouped<M: Machine, C: GroupCall + Sync>(
+    host: &Arc<Host<M>>,
+) -> impl Fn(Arc<Hello>, C) -> Answer<C::Reply> + use<M, C> {
     let host = host.clone();
     move |peer, call| {
         let host = host.clone();
@@ -121,7 +126,11 @@ fn stranger() -> RpcError {
 }
 
 impl<M: Machine> Host<M> {
-    async fn on_group_call<C: GroupCall>(self: Arc<Self>, peer: &Hello, call: C) -> Result<C::Reply, RpcError> {
+    async fn on_group_call<C: GroupCall>(
+        self: Arc<Self>,
+        peer: &Hello,
+        call: C,
+    ) -> Result<C::Reply, RpcError> {
         let frame = call.frame();
         if !self.peers().is_of_our_cluster(peer) || peer.member != frame.sender.member() {
             return Err(stranger());

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashmap::Entry;
 use muster_machine::Machine;
 use muster_runtime::{TaskKind, random};
 use muster_wal::GroupKey;
 use muster_wire::{JobId, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
-use dashmap::Entry;
 
 use super::Host;
 use super::slot::{LedBy, Phase, Slot};
@@ -55,9 +55,10 @@ impl<M: Machine> Host<M> {
 
     fn first_try_ms(&self, opening: &Opening) -> u64 {
         let key = wal_key(opening);
-        let rank = opening.birth.as_ref().and_then(|birth| {
-            birth.replicas.iter().position(|member| *member == opening.me.member())
-        });
+        let rank = opening
+            .birth
+            .as_ref()
+            .and_then(|birth| birth.replicas.iter().position(|member| *member == opening.me.member()));
         let wait = match (self.ground.wal.is_known(key), rank) {
             (false, Some(rank)) => RANK_MS * (rank as u64 + 1),
             _ => random::below(FIRST_TRY_MS),
@@ -162,7 +163,10 @@ impl<M: Machine> Host<M> {
         let dir = self.ground.snapshot_dir(key);
         let snapshots = SnapshotFiles::new(dir, self.scope().clone()).remove().await;
         if !removed || snapshots.is_err() {
-            tracing::warn!(group = key.group, "a retired group is not yet gone from disk; tried again at the next start");
+            tracing::warn!(
+                group = key.group,
+                "a retired group is not yet gone from disk; tried again at the next start"
+            );
         }
     }
 

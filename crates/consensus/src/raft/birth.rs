@@ -33,7 +33,12 @@ pub(crate) enum Seeded {
 }
 
 /// Seeds the log of `me` unless anything was ever recorded for it.
-pub(crate) async fn seed(wal: &Wal, key: GroupKey, me: RaftId, birth: &BirthSet) -> Result<Seeded, SeedError> {
+pub(crate) async fn seed(
+    wal: &Wal,
+    key: GroupKey,
+    me: RaftId,
+    birth: &BirthSet,
+) -> Result<Seeded, SeedError> {
     let is_mine = me.incarnation() == Incarnation(0) && birth.replicas.contains(&me.member());
     if !is_mine || wal.is_known(key) {
         return Ok(Seeded::Follower);
@@ -53,7 +58,8 @@ pub(crate) async fn seed(wal: &Wal, key: GroupKey, me: RaftId, birth: &BirthSet)
 }
 
 fn first_entry(leader: RaftId, birth: &BirthSet) -> Result<muster_wal::Entry, ConvertError> {
-    let nodes: Vec<u64> = birth.replicas.iter().map(|member| RaftId::new(*member, Incarnation(0)).0).collect();
+    let nodes: Vec<u64> =
+        birth.replicas.iter().map(|member| RaftId::new(*member, Incarnation(0)).0).collect();
     let members = convert::membership(&Members { voters: vec![nodes.clone()], nodes });
     let payload = convert::payload_bytes(&Payload::Membership(members))?;
     Ok(muster_wal::Entry { id: muster_wal::LogId { term: BIRTH_TERM, origin: leader.0, index: 0 }, payload })

@@ -81,7 +81,10 @@ pub(crate) fn membership(members: &Members) -> Membership {
 }
 
 pub(crate) fn wire_stored(stored: &StoredMembership) -> StoredMembers {
-    StoredMembers { at: stored.log_id().as_ref().map(wire_log_id), members: wire_members(stored.membership()) }
+    StoredMembers {
+        at: stored.log_id().as_ref().map(wire_log_id),
+        members: wire_members(stored.membership()),
+    }
 }
 
 pub(crate) fn stored(stored: &StoredMembers) -> StoredMembership {

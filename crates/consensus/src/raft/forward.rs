@@ -42,7 +42,12 @@ impl<M: Machine> Group<M> {
         }
     }
 
-    async fn propose_at(&self, leader: RaftId, entry: &Bytes, deadline: Instant) -> Result<Written, ProposeError> {
+    async fn propose_at(
+        &self,
+        leader: RaftId,
+        entry: &Bytes,
+        deadline: Instant,
+    ) -> Result<Written, ProposeError> {
         let left = deadline.saturating_duration_since(self.clock.now());
         let within_ms = left_ms(deadline, self.clock.now());
         let call = ProposeEntry { job: self.job, entry: entry.clone(), within_ms, forwarded: true };
@@ -108,10 +113,9 @@ fn unproposed(error: ProposeError) -> ProposeError {
 pub(crate) fn after_call(error: &CallError) -> ProposeError {
     match error {
         CallError::Rpc(error) => after_answer(error.clone().into()),
-        CallError::Refused
-        | CallError::Unreachable(_)
-        | CallError::Handshake(_)
-        | CallError::NotThatNode => ProposeError::NotLeader { leader: None, term: 0 },
+        CallError::Refused | CallError::Unreachable(_) | CallError::Handshake(_) | CallError::NotThatNode => {
+            ProposeError::NotLeader { leader: None, term: 0 }
+        }
         CallError::Busy => ProposeError::busy(),
         CallError::TooLarge => ProposeError::TooLarge,
         CallError::Stopping => ProposeError::NotServing,
@@ -122,7 +126,9 @@ pub(crate) fn after_call(error: &CallError) -> ProposeError {
 /// A replica that cannot serve, or does not know the group yet, does not lead it.
 fn after_answer(error: ProposeError) -> ProposeError {
     match error {
-        ProposeError::NotServing | ProposeError::UnknownJob => ProposeError::NotLeader { leader: None, term: 0 },
+        ProposeError::NotServing | ProposeError::UnknownJob => {
+            ProposeError::NotLeader { leader: None, term: 0 }
+        }
         other => other,
     }
 }

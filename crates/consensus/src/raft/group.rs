@@ -261,6 +261,7 @@ fn replicas_of(metrics: &RaftMetrics<Types>) -> Vec<ReplicaStatus> {
     let voters: Vec<u64> = membership.voter_ids().collect();
     let matched = |id: &u64| metrics.replication.as_ref()?.get(id)?.as_ref().map(|at| at.index);
     let state = |id: &u64| if voters.contains(id) { "voter" } else { "learner" };
-    let status = |id: &u64| ReplicaStatus { node: RaftId(*id).member(), matched: matched(id), state: state(id) };
+    let status =
+        |id: &u64| ReplicaStatus { node: RaftId(*id).member(), matched: matched(id), state: state(id) };
     membership.nodes().map(|(id, ())| status(id)).collect()
 }

@@ -12,8 +12,8 @@ use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 
 use super::convert::{self, ConvertError};
 use super::group::Group;
-use super::types::{Entry, Snapshot, SnapshotBytes, Types};
 use super::snapshot;
+use super::types::{Entry, Snapshot, SnapshotBytes, Types};
 
 /// The largest snapshot that is taken in.
 const SNAPSHOT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -65,7 +65,8 @@ impl<M: Machine> Group<M> {
         let membership = convert::stored(&first.membership);
         let meta = snapshot::meta(first.last.as_ref().map(convert::log_id), membership);
         let whole = Snapshot { meta, snapshot: SnapshotBytes(state) };
-        let answer = self.raft.install_full_snapshot(convert::vote(&vote), whole).await.map_err(not_serving)?;
+        let answer =
+            self.raft.install_full_snapshot(convert::vote(&vote), whole).await.map_err(not_serving)?;
         self.note_contact();
         Ok(RaftSnapshotTaken { vote: convert::wire_vote(&answer.vote) })
     }
@@ -95,7 +96,8 @@ fn begin(call: &RaftSnapshot) -> Result<Pieces, RpcError> {
 }
 
 fn follows(pieces: &Pieces, call: &RaftSnapshot) -> bool {
-    let same = (&pieces.first.vote, &pieces.first.last, pieces.first.total) == (&call.vote, &call.last, call.total);
+    let same =
+        (&pieces.first.vote, &pieces.first.last, pieces.first.total) == (&call.vote, &call.last, call.total);
     let end = call.offset.saturating_add(call.bytes.len() as u64);
     same && call.offset == pieces.bytes.len() as u64 && end <= call.total
 }

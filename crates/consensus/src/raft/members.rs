@@ -36,7 +36,11 @@ impl<M: Machine> Group<M> {
     }
 
     /// Makes exactly these replicas voters; former voters stay as learners.
-    pub(crate) async fn set_voters(&self, voters: &BTreeSet<RaftId>, deadline: Instant) -> Result<(), ProposeError> {
+    pub(crate) async fn set_voters(
+        &self,
+        voters: &BTreeSet<RaftId>,
+        deadline: Instant,
+    ) -> Result<(), ProposeError> {
         let ids: BTreeSet<u64> = voters.iter().map(|id| id.0).collect();
         self.change(ChangeMembers::ReplaceAllVoters(ids), deadline).await
     }

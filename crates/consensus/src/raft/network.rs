@@ -12,13 +12,13 @@ use muster_wire::rpc::raft::{
 };
 use muster_wire::rpc::{Call, RpcError};
 use muster_wire::{GroupId, JobId, RaftId};
+use openraft::OptionalSend;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use openraft::OptionalSend;
 
 use super::convert;
 use super::types::{Snapshot, SnapshotBytes, Types, Vote};
@@ -69,7 +69,12 @@ impl Wire {
         }
     }
 
-    async fn call<C: Call>(&self, call: &C, within: Duration, action: RPCTypes) -> Result<C::Reply, RPCError<Types>> {
+    async fn call<C: Call>(
+        &self,
+        call: &C,
+        within: Duration,
+        action: RPCTypes,
+    ) -> Result<C::Reply, RPCError<Types>> {
         let answer = self.wires.peers.call(self.target.member(), call, within).await;
         answer.map_err(|error| self.fault(&error, within, action))
     }
@@ -77,7 +82,9 @@ impl Wire {
     fn fault(&self, error: &CallError, timeout: Duration, action: RPCTypes) -> RPCError<Types> {
         match error {
             CallError::Timeout => self.timed_out(timeout, action),
-            CallError::Reset | CallError::Rpc(RpcError::Unknown { .. }) => RPCError::Network(NetworkError::new(error)),
+            CallError::Reset | CallError::Rpc(RpcError::Unknown { .. }) => {
+                RPCError::Network(NetworkError::new(error))
+            }
             _ => RPCError::Unreachable(Unreachable::new(error)),
         }
     }
@@ -106,7 +113,11 @@ impl Wire {
         }
     }
 
-    async fn send_pieces(&self, vote: Vote, snapshot: Snapshot) -> Result<SnapshotResponse<Types>, RPCError<Types>> {
+    async fn send_pieces(
+        &self,
+        vote: Vote,
+        snapshot: Snapshot,
+    ) -> Result<SnapshotResponse<Types>, RPCError<Types>> {
         let total = snapshot.snapshot.0.len();
         let mut offset = 0;
         loop {

@@ -14,7 +14,8 @@ impl<M: Machine> Group<M> {
     /// The index that a replica must have applied to be up to date now; only the leader can tell.
     pub(crate) async fn read_index(&self, deadline: Instant) -> Result<u64, ProposeError> {
         loop {
-            let Ok(answer) = timeout_at(deadline, self.raft.get_read_log_id(ReadPolicy::ReadIndex)).await else {
+            let Ok(answer) = timeout_at(deadline, self.raft.get_read_log_id(ReadPolicy::ReadIndex)).await
+            else {
                 return Err(ProposeError::Timeout);
             };
             match answer {
@@ -32,7 +33,9 @@ impl<M: Machine> Group<M> {
         match error {
             RaftError::Fatal(_) => Err(ProposeError::NotServing),
             RaftError::APIError(LinearizableReadError::ForwardToLeader(_)) => Err(self.not_leader()),
-            RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => self.renew_lease(deadline).await,
+            RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => {
+                self.renew_lease(deadline).await
+            }
         }
     }
 

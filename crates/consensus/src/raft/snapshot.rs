@@ -165,7 +165,10 @@ fn corrupt(what: &str) -> io::Error {
 }
 
 /// What a snapshot covers.
-pub(crate) fn meta(last: Option<super::types::LogId>, membership: super::types::StoredMembership) -> SnapshotMeta {
+pub(crate) fn meta(
+    last: Option<super::types::LogId>,
+    membership: super::types::StoredMembership,
+) -> SnapshotMeta {
     Meta { last_log_id: last, last_membership: membership }
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use muster_wal::{Done, GroupLog, LogReader, WalError};
-use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::OptionalSend;
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use tokio::sync::oneshot;
 
 use super::convert::{self, ConvertError};
@@ -158,7 +158,11 @@ impl RaftLogStorage<Types> for LogStore {
 
 impl LogStore {
     /// A full queue holds the group back; it does not stop it.
-    async fn append_when_possible(&self, entries: Vec<muster_wal::Entry>, flush: &Arc<Flush>) -> Result<(), io::Error> {
+    async fn append_when_possible(
+        &self,
+        entries: Vec<muster_wal::Entry>,
+        flush: &Arc<Flush>,
+    ) -> Result<(), io::Error> {
         for _ in 0..BUSY_TRIES {
             match self.log.append(entries.clone(), Flush::done(flush.clone())) {
                 Err(WalError::Busy { .. }) => tokio::time::sleep(BUSY_PAUSE).await,
@@ -209,4 +213,3 @@ pub(crate) async fn until_durable(durable: Durable) -> Result<(), io::Error> {
         Err(_) => Err(io::Error::other("the write-ahead log dropped an operation")),
     }
 }
-

@@ -1,0 +1,121 @@
+//! Whole clusters in one process.
+
+use muster_wire::JobId;
+
+use crate::directory::Registered;
+use crate::error::ProposeError;
+use crate::status::Consistency;
+use crate::testing::cluster::{CALL, Site, eventually};
+use crate::testing::ledger::end;
+
+const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0001);
+
+fn logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_takes_writes_at_every_node_and_every_node_reads_them() {
+    logs();
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    assert!(matches!(nodes[0].register(JOB).await.unwrap(), Registered::New { .. }));
+    for (at, node) in nodes.iter().enumerate() {
+        assert_eq!(node.put(JOB, at as u64).await.unwrap(), at as u64 + 1);
+    }
+    for node in &nodes {
+        assert_eq!(node.numbers(JOB).await, [0, 1, 2]);
+    }
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_is_replaced_and_no_acknowledged_write_is_lost() {
+    logs();
+    let site = Site::of(3);
+    let mut nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    let mut acked = Vec::new();
+    for number in 0..20 {
+        nodes[number as usize % 3].put(JOB, number).await.unwrap();
+        acked.push(number);
+    }
+    nodes.remove(0).kill().await;
+    for number in 20..40 {
+        nodes[number as usize % 2].put(JOB, number).await.unwrap();
+        acked.push(number);
+    }
+    assert_eq!(nodes[0].numbers(JOB).await, acked);
+    let back = site.node(0).await;
+    assert_eq!(back.numbers(JOB).await, acked);
+    nodes.push(back);
+    for node in nodes {
+        node.kill().await;
+    }
+    let nodes = site.nodes().await;
+    assert_eq!(nodes[1].numbers(JOB).await, acked);
+    nodes[2].put(JOB, 99).await.unwrap();
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_proposers_of_one_job_get_one_group() {
+    logs();
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    let (one, other) = tokio::join!(nodes[0].register(JOB), nodes[1].register(JOB));
+    let news = [&one, &other].iter().filter(|outcome| matches!(outcome, Ok(Registered::New { .. }))).count();
+    assert_eq!(news, 1, "{one:?} {other:?}");
+    let (one, other) = tokio::join!(nodes[0].put(JOB, 1), nodes[1].put(JOB, 2));
+    assert_eq!(one.unwrap() + other.unwrap(), 3);
+    assert_eq!(nodes[2].numbers(JOB).await.len(), 2);
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retired_job_leaves_nothing_behind() {
+    logs();
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    for number in 0..120 {
+        nodes[0].put(JOB, number).await.unwrap();
+    }
+    nodes[1].coordinator.propose(JOB, end(JOB), CALL).await.unwrap();
+    for node in &nodes {
+        let host = &node.coordinator.host;
+        eventually("the copy is destroyed", || async {
+            let groups = host.ground.wal.groups();
+            (node.coordinator.counts().total == 0 && groups.len() == 1).then_some(())
+        })
+        .await;
+        let gone = node.coordinator.read(JOB, Consistency::Linearizable, CALL).await;
+        assert!(matches!(gone, Err(ProposeError::Gone { .. })), "{gone:?}");
+        let snapshots = std::fs::read_dir(&host.ground.snapshots).map(|dir| dir.count()).unwrap_or(0);
+        assert!(snapshots <= 1, "only the directory's own may be left");
+    }
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_one_serves_alone_and_again_after_a_restart() {
+    logs();
+    let site = Site::of(1);
+    let node = site.nodes().await.remove(0);
+    node.register(JOB).await.unwrap();
+    node.put(JOB, 7).await.unwrap();
+    node.kill().await;
+    let node = site.node(0).await;
+    assert_eq!(node.numbers(JOB).await, [7]);
+    node.put(JOB, 8).await.unwrap();
+    node.kill().await;
+}
