@@ -9,7 +9,7 @@ use crate::gate::Gate;
 use crate::machine::GateJob;
 
 /// Longest wait for one manager.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What a datacenter said.
 #[derive(Debug)]
@@ -27,15 +27,23 @@ pub async fn ask_datacenter<C: Call>(gate: &Gate, about: (&GateJob, &str), call:
     let mut addrs = addresses(gate, about);
     let mut tried = Vec::new();
     while let Some(addr) = addrs.pop() {
-        match gate.links.call(&addr, call, CALL_TIMEOUT).await {
-            Ok(reply) => return Asked::Reply(reply),
-            Err(CallError::Rpc(error)) if is_said(&error) => return Asked::Said(error),
+        match heard(gate.links.call(&addr, call, CALL_TIMEOUT).await) {
+            Ok(asked) => return asked,
             Err(error) => addrs.extend(hint(error, &tried)),
         }
         tried.push(addr);
         addrs.retain(|next| !tried.contains(next));
     }
     Asked::Silence
+}
+
+/// The datacenter's word; `Err`: this manager has none.
+fn heard<T>(answer: Result<T, CallError>) -> Result<Asked<T>, CallError> {
+    match answer {
+        Ok(reply) => Ok(Asked::Reply(reply)),
+        Err(CallError::Rpc(error)) if is_said(&error) => Ok(Asked::Said(error)),
+        Err(error) => Err(error),
+    }
 }
 
 /// In the order of asking, last first.

@@ -13,14 +13,23 @@ pub mod config;
 pub mod dc;
 pub mod follow;
 pub mod gate;
+mod gauges;
+mod handover;
 pub mod http;
 pub mod machine;
 pub mod present;
 pub mod progress;
 pub mod reconcile;
 pub mod report;
+mod run;
 pub mod service;
 pub mod submit;
 
 pub use config::{GateConfig, Rate};
 pub use gate::{Gate, GateParts};
+pub use run::{GateNode, run};
+
+#[cfg(test)]
+mod gate_test;
+#[cfg(test)]
+mod testkit;

@@ -59,9 +59,9 @@ fn push_manager(from: &Reporter, state: &GateJob, entry: &mut Entry) -> Result<(
     if is_same && dc.has_accepted() {
         return Ok(());
     }
-    let mode = match known {
-        Some(_) if !is_same => ManagerMode::Transfer,
-        _ => ManagerMode::Assign,
+    let mode = match known.is_none() || is_same {
+        true => ManagerMode::Assign,
+        false => ManagerMode::Transfer,
     };
     let (dc, manager) = (from.datacenter.clone(), from.manager.clone());
     entry.push(&UpdateDcManager { dc, manager, manager_token: from.manager_token, mode })
@@ -73,12 +73,10 @@ fn push_summaries(entry: &mut Entry, state: &GateJob, said: Said<'_>) -> Result<
         return Ok(());
     };
     let Some(dc) = state.dc(&said.from.datacenter) else { return Ok(()) };
-    let mut version = record.record_version;
-    for workflows in said.changed(dc) {
+    for (version, workflows) in (record.record_version..).zip(said.changed(dc)) {
         let summaries = DcSummaries { dc_token: said.from.dc_token, status: said.status, workflows };
         let progress = BTreeMap::from([(said.from.datacenter.clone(), summaries)]);
         entry.push(&SetJob { progress, ..SetJob::at(version) })?;
-        version += 1;
     }
     Ok(())
 }

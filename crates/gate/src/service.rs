@@ -153,19 +153,22 @@ struct Retry(RpcError);
 
 async fn try_commit(gate: &Gate, report: &dyn Report) -> Result<Result<Ack, RpcError>, Retry> {
     let job = report.from().job;
-    let built = match view(gate, job).await {
-        Ok(view) => report::entry_of(report, &view, gate.clock.unix_ms()),
-        Err(error) => return Ok(Err(error)),
-    };
-    let entry = match built {
-        Ok(entry) if entry.commands.is_empty() => return Ok(Ok(Ack {})),
+    let view = view(gate, job).await;
+    let entry = match view.and_then(|view| report::entry_of(report, &view, gate.clock.unix_ms())) {
         Ok(entry) => entry,
         Err(error) => return Ok(Err(error)),
     };
-    match gate.propose(job, entry).await {
-        Ok(reply) => judge(&reply),
-        Err(error @ (ProposeError::Unknown | ProposeError::NotLeader { .. })) => Err(Retry(error.into())),
-        Err(error) => Ok(Err(error.into())),
+    match entry.commands.is_empty() {
+        true => Ok(Ok(Ack {})),
+        false => gate.propose(job, entry).await.map_or_else(not_committed, |reply| judge(&reply)),
+    }
+}
+
+fn not_committed(error: ProposeError) -> Result<Result<Ack, RpcError>, Retry> {
+    let is_worth_a_retry = matches!(error, ProposeError::Unknown | ProposeError::NotLeader { .. });
+    match is_worth_a_retry {
+        true => Err(Retry(error.into())),
+        false => Ok(Err(error.into())),
     }
 }
 

@@ -41,6 +41,8 @@ enum Step {
     Done(Accepted),
     /// Ask the directory again.
     Again,
+    /// Ask again, and say this if there is no time left.
+    Unsure(Problem),
 }
 
 /// Accepts a submission. Repeats of a key are safe at any gate, at any time.
@@ -48,11 +50,10 @@ pub async fn submit(gate: &Gate, admitted: &Admitted) -> Answer<Accepted> {
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
     let mut problem = Problem::unavailable("no_quorum", "the job could not be registered in time; ask again");
     while backoff.tries() < TRIES_MAX {
-        match attempt(gate, admitted).await {
-            Ok(Step::Done(accepted)) => return Ok(accepted),
-            Ok(Step::Again) => {}
-            Err(error) if is_worth_a_retry(&error) => problem = error.into(),
-            Err(error) => return Err(error.into()),
+        match attempt(gate, admitted).await.or_else(unless_worth_a_retry)? {
+            Step::Done(accepted) => return Ok(accepted),
+            Step::Again => {}
+            Step::Unsure(why) => problem = why,
         }
         tokio::time::sleep(backoff.next_delay()).await;
     }
@@ -87,11 +88,15 @@ impl From<Failed> for Problem {
 }
 
 /// The bundle is idempotent by its content, so an unknown outcome is simply tried again.
-const fn is_worth_a_retry(failed: &Failed) -> bool {
-    matches!(
+fn unless_worth_a_retry(failed: Failed) -> Answer<Step> {
+    let unsure = matches!(
         failed,
         Failed::Propose(ProposeError::Unknown | ProposeError::NotLeader { .. } | ProposeError::NotServing)
-    )
+    );
+    match unsure {
+        true => Ok(Step::Unsure(failed.into())),
+        false => Err(failed.into()),
+    }
 }
 
 async fn attempt(gate: &Gate, admitted: &Admitted) -> Result<Step, Failed> {
@@ -128,13 +133,22 @@ fn held_dead(gate: &Gate) -> Vec<MemberNumber> {
 
 /// A key that is known: its job was submitted, or its first gate died before that.
 async fn resume(gate: &Gate, admitted: &Admitted, job: JobId) -> Result<Step, Failed> {
-    let view = gate.read(job, Consistency::Linearizable).await;
-    match view {
-        Ok(view) if view.state.submission.is_some() => Ok(Step::Done(replayed(&view))),
-        Ok(view) => bundle(gate, admitted, (job, view.state.leadership.next_token())).await,
-        Err(ProposeError::Gone { status: JobStatus::Void }) => Ok(Step::Again),
-        Err(ProposeError::Gone { status }) => Ok(Step::Done(purged(job, status))),
-        Err(error) => Err(error.into()),
+    let view = match gate.read(job, Consistency::Linearizable).await {
+        Err(ProposeError::Gone { status }) => return Ok(gone(job, status)),
+        other => other?,
+    };
+    match (view.state.tombstone, &view.state.submission) {
+        (Some(retired), _) => Ok(gone(job, retired.status)),
+        (None, Some(_)) => Ok(Step::Done(replayed(&view))),
+        (None, None) => bundle(gate, admitted, (job, view.state.leadership.next_token())).await,
+    }
+}
+
+/// A void registration is no job: its key is free soon.
+fn gone(job: JobId, status: JobStatus) -> Step {
+    match status {
+        JobStatus::Void => Step::Again,
+        _ => Step::Done(purged(job, status)),
     }
 }
 

@@ -142,9 +142,15 @@ impl Reading {
             limit: CHUNK_BYTES,
             forwarded: false,
         };
-        match ask_datacenter(&self.gate, (&self.job, &self.dc), &call).await {
+        self.heard(ask_datacenter(&self.gate, (&self.job, &self.dc), &call).await)
+    }
+
+    /// A shard without a log is an error only when it is the one that was asked for.
+    fn heard(&self, asked: Asked<LogChunk>) -> Answer<Option<LogChunk>> {
+        let is_patient = self.has_several || self.params.follow;
+        match asked {
             Asked::Reply(chunk) => Ok(Some(chunk)),
-            Asked::Said(RpcError::Refused { .. }) if self.has_several || self.params.follow => Ok(None),
+            Asked::Said(RpcError::Refused { .. }) if is_patient => Ok(None),
             Asked::Said(error) => Err(Problem::not_found("no_log", format!("there is no such log: {error}"))),
             Asked::Silence => {
                 Err(Problem::unavailable("no_datacenter", format!("{} does not answer", self.dc)))
@@ -156,8 +162,8 @@ impl Reading {
     fn take(&mut self, source: &Source, chunk: Option<LogChunk>) -> Option<Bytes> {
         let Some(chunk) = chunk else { return self.skip() };
         let header = self.header(source);
-        let skipped = if self.is_begun { 0 } else { lines_from_end(&chunk.bytes, self.params.tail) };
-        let at_end = chunk.finished || (!self.params.follow && (chunk.bytes.len() as u32) < CHUNK_BYTES);
+        let skipped = lines_from_end(&chunk.bytes, self.params.tail.filter(|_| !self.is_begun));
+        let at_end = self.is_end(&chunk);
         self.offset = chunk.offset + chunk.bytes.len() as u64;
         self.is_begun = true;
         if at_end {
@@ -165,6 +171,12 @@ impl Reading {
         }
         let bytes = [header.as_bytes(), &chunk.bytes[skipped..]].concat();
         (!bytes.is_empty()).then(|| bytes.into())
+    }
+
+    /// Is nothing more to be sent of this log?
+    fn is_end(&self, chunk: &LogChunk) -> bool {
+        let is_short = (chunk.bytes.len() as u32) < CHUNK_BYTES;
+        chunk.finished || (is_short && !self.params.follow)
     }
 
     /// There is no such log: yet when following, at all otherwise.

@@ -12,19 +12,30 @@ const PREFIX_LEN_MIN: usize = 4;
 
 /// The job that is meant.
 pub(super) async fn resolve(gate: &Gate, text: &str) -> Answer<JobId> {
-    if let Ok(job) = text.parse::<JobId>() {
-        return Ok(job);
+    match text.parse::<JobId>() {
+        Ok(job) => Ok(job),
+        Err(_) => resolve_prefix(gate, text).await,
     }
-    if text.len() < PREFIX_LEN_MIN || !text.chars().all(|sign| sign.is_ascii_hexdigit() || sign == '-') {
-        return Err(Problem::malformed(format!(
-            "`{text}` is no job id, nor {PREFIX_LEN_MIN} or more digits of one"
-        )));
-    }
+}
+
+async fn resolve_prefix(gate: &Gate, text: &str) -> Answer<JobId> {
+    check_prefix(text)?;
     let directory = gate.coordinator.directory_read(gate.config.request_timeout).await?;
     match directory.resolve_prefix(text).as_slice() {
         [] => Err(Problem::unknown_job()),
         [job] => Ok(*job),
         several => Err(ambiguous(text, several)),
+    }
+}
+
+fn check_prefix(text: &str) -> Answer<()> {
+    let is_hex = text.chars().all(|sign| sign.is_ascii_hexdigit() || sign == '-');
+    match is_hex && text.len() >= PREFIX_LEN_MIN {
+        true => Ok(()),
+        false => {
+            let detail = format!("`{text}` is no job id, nor {PREFIX_LEN_MIN} or more digits of one");
+            Err(Problem::malformed(detail))
+        }
     }
 }
 

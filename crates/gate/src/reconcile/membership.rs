@@ -3,12 +3,12 @@
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use muster_node::driver::{Next, Reconciler};
-use muster_swim::{State, Swim};
-use muster_wire::NodeRef;
+use muster_swim::{Member, State, Swim};
+use muster_wire::{Generation, NodeRef};
 
 use super::{Job, acts, commit, entry, settled, unencodable};
-use crate::machine::GateJob;
 use crate::machine::commands::{GateMembershipEvent, MemberEvent};
+use crate::machine::{GateJob, MemberChange};
 
 pub(super) struct MembershipDuty {
     swim: Swim,
@@ -32,21 +32,19 @@ impl Reconciler<GateJob> for MembershipDuty {
 
 impl MembershipDuty {
     async fn tell(&self, job: &Job) -> Result<Next, Next> {
-        if job.view.state.is_terminal() || !acts(job) {
+        let news = self.news(job);
+        if news.is_empty() {
             return Ok(Next::Idle);
         }
-        let mut entry = entry(job);
-        for event in self.news(job) {
-            entry.push(&event).map_err(|error| unencodable(&error))?;
-        }
-        if entry.commands.is_empty() {
-            return Ok(Next::Idle);
-        }
-        commit(job, "membership", entry).await?;
+        let entry = news.iter().try_fold(entry(job), |entry, event| entry.with(event));
+        commit(job, "membership", entry.map_err(|error| unencodable(&error))?).await?;
         Ok(Next::Idle)
     }
 
     fn news(&self, job: &Job) -> Vec<GateMembershipEvent> {
+        if job.view.state.is_terminal() || !acts(job) {
+            return Vec::new();
+        }
         let leader = job.view.state.leadership.leader.iter().cloned();
         let replicas = job.coordinator.replicas(job.job).into_iter().chain(leader);
         let others = replicas.filter(|node| node.id != job.me.id);
@@ -59,16 +57,30 @@ impl MembershipDuty {
     fn news_of(&self, job: &Job, node: NodeRef) -> Option<GateMembershipEvent> {
         let seen = self.swim.member(node.id)?;
         let known = job.view.state.members.iter().rev().find(|change| change.node.id == node.id);
-        let restarted = seen.generation > known.map_or(node.generation, |change| change.node.generation);
-        let event = match seen.state {
-            State::Dead => Some(MemberEvent::Dead),
-            State::Left => Some(MemberEvent::Leave),
-            _ if restarted => Some(MemberEvent::NewGeneration),
-            _ => known.filter(|change| is_gone(change.event)).map(|_| MemberEvent::Join),
-        }?;
+        let event = event_of(&seen, known, &node)?;
         let node = NodeRef { generation: seen.generation, ..node };
         let is_known = known.is_some_and(|change| change.event == event && change.node == node);
         (!is_known).then_some(GateMembershipEvent { event, node })
+    }
+}
+
+fn event_of(seen: &Member, known: Option<&MemberChange>, node: &NodeRef) -> Option<MemberEvent> {
+    match seen.state {
+        State::Dead => Some(MemberEvent::Dead),
+        State::Left => Some(MemberEvent::Leave),
+        State::Alive | State::Suspect => event_of_living(seen.generation, known, node),
+    }
+}
+
+/// A living node is news when its process is another, or when it was held to be gone.
+fn event_of_living(
+    generation: Generation,
+    known: Option<&MemberChange>,
+    node: &NodeRef,
+) -> Option<MemberEvent> {
+    match generation > known.map_or(node.generation, |change| change.node.generation) {
+        true => Some(MemberEvent::NewGeneration),
+        false => known.filter(|change| is_gone(change.event)).map(|_| MemberEvent::Join),
     }
 }
 
