@@ -119,3 +119,100 @@ async fn a_cluster_of_one_serves_alone_and_again_after_a_restart() {
     node.put(JOB, 8).await.unwrap();
     node.kill().await;
 }
+
+/// A node that was away longer than the log is kept gets a snapshot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_away_is_caught_up_by_a_snapshot() {
+    logs();
+    let site = Site::of(3);
+    let mut nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes.pop().unwrap().kill().await;
+    for number in 0..400 {
+        nodes[0].put(JOB, number).await.unwrap();
+    }
+    eventually("the log is shortened", || async {
+        let purged = nodes[0].coordinator.group(JOB).and_then(|group| group.purged);
+        purged.filter(|purged| *purged > 100)
+    })
+    .await;
+    let back = site.node(2).await;
+    eventually("the snapshot and the rest have come", || async {
+        let view = back.coordinator.read(JOB, Consistency::Stale, CALL).await.ok()?;
+        (view.state.numbers.len() == 400).then_some(())
+    })
+    .await;
+    nodes.push(back);
+    for node in nodes {
+        node.kill().await;
+    }
+    let nodes = site.nodes().await;
+    assert_eq!(nodes[2].numbers(JOB).await, (0..400).collect::<Vec<u64>>());
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fourth_node_joins_reads_without_a_replica_and_gets_jobs() {
+    logs();
+    let site = Site::of(3);
+    let mut nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes[1].put(JOB, 5).await.unwrap();
+    let joiner = site.joiner("m4").await;
+    joiner.sees_active(4).await;
+    assert_eq!(joiner.numbers(JOB).await, [5]);
+    joiner.put(JOB, 6).await.unwrap();
+    assert_eq!(nodes[0].numbers(JOB).await, [5, 6]);
+    let other = JobId(JOB.0 + 1);
+    assert!(matches!(joiner.register(other).await.unwrap(), Registered::New { .. }));
+    joiner.put(other, 1).await.unwrap();
+    assert!(joiner.coordinator.led().borrow().contains_key(&other));
+    eventually("it votes in the directory", || async {
+        let status = joiner.coordinator.directory_status();
+        status.replicas.iter().any(|replica| replica.node.0 == 4 && replica.state == "voter").then_some(())
+    })
+    .await;
+    nodes.push(joiner);
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_is_handed_over_without_a_lost_write() {
+    logs();
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes[0].put(JOB, 1).await.unwrap();
+    let to = nodes[1].member();
+    nodes[0].coordinator.hand_over(JOB, to, CALL).await.unwrap();
+    nodes[2].put(JOB, 2).await.unwrap();
+    assert_eq!(nodes[0].coordinator.leader(JOB).map(|leader| leader.member), Some(to));
+    assert_eq!(nodes[0].numbers(JOB).await, [1, 2]);
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_jobs_of_a_dead_node_are_all_led_again() {
+    logs();
+    let site = Site::of(3);
+    let mut nodes = site.nodes().await;
+    let jobs: Vec<JobId> = (0..100).map(|at| JobId(JOB.0 + at)).collect();
+    for job in &jobs {
+        nodes[0].register(*job).await.unwrap();
+        nodes[0].put(*job, 1).await.unwrap();
+    }
+    nodes.remove(0).kill().await;
+    for job in &jobs {
+        nodes[1].put(*job, 2).await.unwrap();
+        assert_eq!(nodes[0].numbers(*job).await, [1, 2]);
+    }
+    for node in nodes {
+        node.kill().await;
+    }
+}

@@ -12,11 +12,11 @@ use muster_wire::MemberNumber;
 use super::Host;
 use super::evidence::Gone;
 use super::slot::Slot;
+use super::standing::Standing;
 use crate::raft::group::Group;
 
 const FAST: TaskKind = TaskKind::new("election_fast");
 const SLOW: TaskKind = TaskKind::vital("election_slow");
-const WAKE: TaskKind = TaskKind::new("replication_wake");
 /// Groups that are campaigned for at the same time.
 const AT_ONCE: usize = 64;
 /// Tries of the fast loop; then the slow one takes over.
@@ -43,35 +43,30 @@ impl<M: Machine> Host<M> {
     /// Drops what is believed about every process of the member up to this generation, and elects anew where one of
     /// them led; how many groups that are.
     pub(crate) fn on_processes_gone(self: &Arc<Self>, gone: Gone, why: &'static str) -> usize {
-        let mut led: Vec<Arc<Slot<M>>> =
-            self.all_slots().into_iter().filter(|slot| was_led_by(slot, &gone)).collect();
-        led.sort_by_key(|slot| Reverse(slot.waiting()));
-        let directory = self.is_directory_led_by(&gone);
-        if led.is_empty() && !directory {
-            return 0;
+        let was_led = |standing: &Standing| standing.was_led_by(gone.member, gone.generation);
+        let mut led = self.all_slots();
+        led.retain(|slot| was_led(&slot.standing));
+        led.sort_by_key(|slot| Reverse(slot.standing.waiting()));
+        let directory = was_led(&self.directory_standing);
+        let groups = led.len() + usize::from(directory);
+        if groups > 0 {
+            tracing::info!(member = %gone.member, generation = %gone.generation, why, groups, "a leader's process is gone");
+            self.elect_fast(led, directory, gone.member);
         }
-        tracing::info!(member = %gone.member, generation = %gone.generation, why, groups = led.len(), "a leader's process is gone");
-        let count = led.len() + usize::from(directory);
-        self.elect_fast(led, gone.member);
-        count
+        groups
     }
 
-    fn is_directory_led_by(&self, gone: &Gone) -> bool {
-        let group = self.directory.group();
-        let current = self.peers().node(gone.member).is_none_or(|node| node.generation <= gone.generation);
-        current && !group.is_leader() && group.leader().is_some_and(|leader| leader.member() == gone.member)
-    }
-
-    fn elect_fast(self: &Arc<Self>, led: Vec<Arc<Slot<M>>>, dead: MemberNumber) {
-        for slot in &led {
-            slot.note_gone(Some(dead));
-            slot.note_leader(None);
+    fn elect_fast(self: &Arc<Self>, led: Vec<Arc<Slot<M>>>, directory: bool, dead: MemberNumber) {
+        led.iter().for_each(|slot| slot.standing.note_gone(dead));
+        let (host, jobs) = (self.clone(), self.clone());
+        if directory {
+            self.directory_standing.note_gone(dead);
+            self.scope().spawn_until_stop(FAST, async move {
+                host.elect_one(host.directory.group(), dead).await;
+            });
         }
-        let directory = self.directory.group().clone();
-        let host = self.clone();
         self.scope().spawn_until_stop(FAST, async move {
-            host.elect_one(&directory, dead).await;
-            stream::iter(led).for_each_concurrent(AT_ONCE, |slot| host.elect_slot(slot, dead)).await;
+            stream::iter(led).for_each_concurrent(AT_ONCE, |slot| jobs.elect_slot(slot, dead)).await;
         });
     }
 
@@ -83,12 +78,9 @@ impl<M: Machine> Host<M> {
 
     /// A bounded, jittered loop until somebody else leads.
     async fn elect_one<G: Machine>(&self, group: &Group<G>, dead: MemberNumber) {
-        if group.leader().is_some_and(|leader| leader.member() == dead) {
-            group.forget_contact();
-        }
+        group.forget_contact();
         for tried in 0..FAST_TRIES {
-            let is_led = group.leader().is_some_and(|leader| leader.member() != dead);
-            if is_led || group.campaign(Some(dead)).await.is_err() {
+            if is_led_by_another(group, dead) || group.campaign(Some(dead)).await.is_err() {
                 return;
             }
             metrics::counter!("muster_group_elections_total").increment(1);
@@ -106,71 +98,64 @@ impl<M: Machine> Host<M> {
         loop {
             let woken = tokio::time::timeout(SLOW_EVERY, self.wanted.notified()).await;
             tracing::trace!(woken = woken.is_ok(), "looking for groups without a leader");
+            self.try_if_due(self.directory.group(), &self.directory_standing).await;
             let due = self.leaderless();
             stream::iter(due).for_each_concurrent(AT_ONCE, |slot| self.try_slot(slot)).await;
         }
     }
 
+    /// The slots of groups without a leader whose next try is due.
     fn leaderless(&self) -> Vec<Arc<Slot<M>>> {
-        let mut slots: Vec<Arc<Slot<M>>> = self.all_slots().into_iter().filter(is_leaderless).collect();
-        slots.sort_by_key(|slot| Reverse(slot.waiting()));
         let now = self.now_ms();
-        let next = || now + RETRY_MS + random::below(RETRY_JITTER_MS);
-        slots.into_iter().filter(|slot| slot.take_try(now, next())).take(SLOW_MOST).collect()
+        let mut slots = self.all_slots();
+        slots.retain(is_leaderless);
+        slots.sort_by_key(|slot| Reverse(slot.standing.waiting()));
+        slots.into_iter().filter(|slot| slot.standing.take_try(now, next_try(now))).take(SLOW_MOST).collect()
     }
 
     async fn try_slot(&self, slot: Arc<Slot<M>>) {
-        let Some(group) = slot.awake() else { return };
-        metrics::counter!("muster_group_elections_total").increment(1);
-        if let Err(error) = group.campaign(slot.gone()).await {
-            tracing::debug!(job = %slot.job(), %error, "no campaign");
+        if let Some(group) = slot.awake() {
+            try_once(&group, &slot.standing).await;
+        }
+    }
+
+    async fn try_if_due<G: Machine>(&self, group: &Group<G>, standing: &Standing) {
+        let now = self.now_ms();
+        if !group.has_leader() && standing.take_try(now, next_try(now)) {
+            try_once(group, standing).await;
         }
     }
 
     /// Somebody waits for a leader of this group.
     pub(crate) fn want_leader(&self, slot: &Slot<M>) {
-        if slot.waiting() <= 1 {
-            slot.try_from(0);
+        if slot.standing.waiting() <= 1 {
+            slot.standing.try_from(0);
             self.wanted.notify_one();
         }
     }
 
-    /// A member can be reached again: its replicas are caught up, and groups without a leader may have a quorum now.
-    pub(crate) fn wake_towards(self: &Arc<Self>, member: Option<MemberNumber>) {
-        let host = self.clone();
-        self.scope().spawn_until_stop(WAKE, async move {
-            host.wake_directory().await;
-            let led = host.led_slots();
-            stream::iter(led).for_each_concurrent(AT_ONCE, |slot| host.wake_slot(slot, member)).await;
-            host.try_leaderless_soon();
-        });
-    }
-
     /// Not all hosts at the same moment: the first one wins.
-    fn try_leaderless_soon(&self) {
+    pub(crate) fn try_leaderless_soon(&self) {
         let now = self.now_ms();
         let leaderless = self.all_slots().into_iter().filter(is_leaderless);
-        leaderless.for_each(|slot| slot.try_from(now + random::below(SOON_MS)));
-    }
-
-    async fn wake_directory(&self) {
-        let group = self.directory.group();
-        if group.is_leader() && group.wake_replication().await.is_err() {
-            tracing::warn!("the directory group cannot be served here");
-        }
-    }
-
-    async fn wake_slot(&self, slot: Arc<Slot<M>>, member: Option<MemberNumber>) {
-        let Some(group) = slot.awake() else { return };
-        let concerned = group.others().any(|other| member.is_none_or(|member| member == other.member()));
-        if concerned && group.wake_replication().await.is_err() {
-            tracing::debug!(job = %slot.job(), "a group cannot be served here");
-        }
+        leaderless.for_each(|slot| slot.standing.try_from(now + random::below(SOON_MS)));
+        self.directory_standing.try_from(now + random::below(SOON_MS));
     }
 }
 
-fn was_led_by<M: Machine>(slot: &Arc<Slot<M>>, gone: &Gone) -> bool {
-    slot.led_by().is_some_and(|by| by.member == gone.member && by.generation <= gone.generation)
+async fn try_once<G: Machine>(group: &Group<G>, standing: &Standing) {
+    metrics::counter!("muster_group_elections_total").increment(1);
+    if let Err(error) = group.campaign(standing.gone()).await {
+        tracing::debug!(group = %group.id, %error, "no campaign");
+    }
+}
+
+fn next_try(now_ms: u64) -> u64 {
+    now_ms + RETRY_MS + random::below(RETRY_JITTER_MS)
+}
+
+fn is_led_by_another<G: Machine>(group: &Group<G>, dead: MemberNumber) -> bool {
+    group.leader().is_some_and(|leader| leader.member() != dead)
 }
 
 fn is_leaderless<M: Machine>(slot: &Arc<Slot<M>>) -> bool {

@@ -52,13 +52,20 @@ impl<M: Machine> Host<M> {
         loop {
             match events.recv().await {
                 Ok(event) => self.on_link(&event),
-                Err(RecvError::Lagged(_)) => self.on_every_link_up(),
+                Err(RecvError::Lagged(_)) => self.wake_towards(None),
                 Err(RecvError::Closed) => return,
             }
         }
     }
 
+    /// Numbers count within one cluster only.
     fn on_link(self: &Arc<Self>, event: &LinkEvent) {
+        if peer_of(event).is_some_and(|peer| self.peers().is_of_our_cluster(peer)) {
+            self.on_member_link(event);
+        }
+    }
+
+    fn on_member_link(self: &Arc<Self>, event: &LinkEvent) {
         match event {
             LinkEvent::Up { peer, .. } => self.on_up(peer),
             LinkEvent::Down { peer, cause: DownCause::Silent, .. } => {
@@ -72,16 +79,9 @@ impl<M: Machine> Host<M> {
     }
 
     fn on_up(self: &Arc<Self>, peer: &Hello) {
-        if !self.peers().is_of_our_cluster(peer) {
-            return;
-        }
         self.peers().learn_hello(peer);
         self.on_processes_gone(Gone::before(peer), "restarted");
         self.wake_towards(Some(peer.member));
-    }
-
-    fn on_every_link_up(self: &Arc<Self>) {
-        self.wake_towards(None);
     }
 
     async fn follow_deaths(self: Arc<Self>) {
@@ -144,5 +144,12 @@ impl<M: Machine> Host<M> {
             Err(CallError::Busy | CallError::Stopping) => true,
             Err(_) => false,
         }
+    }
+}
+
+fn peer_of(event: &LinkEvent) -> Option<&Arc<Hello>> {
+    match event {
+        LinkEvent::Up { peer, .. } | LinkEvent::Down { peer, .. } => Some(peer),
+        LinkEvent::Refused { peer, .. } => peer.as_ref(),
     }
 }

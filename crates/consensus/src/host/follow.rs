@@ -1,5 +1,6 @@
 //! Follows the directory: its changes open and destroy this node's replicas, and tell who the members are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,39 +11,44 @@ use muster_wire::rpc::raft::BirthSet;
 use muster_wire::{GroupId, Incarnation, JobId, NodeRef, RaftId};
 
 use super::Host;
+use super::slot::Slot;
 use crate::directory::{Directory, JobChange, JobRow, MemberRow};
 use crate::raft::group::Opening;
 
 const FOLLOW: TaskKind = TaskKind::vital("directory_follow");
+const WATCH: TaskKind = TaskKind::vital("directory_watch");
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
-    let host = host.clone();
-    let scope = host.scope().clone();
-    scope.spawn_until_stop(FOLLOW, async move { host.follow().await });
+    let (follow, watch) = (host.clone(), host.clone());
+    host.scope().spawn_until_stop(FOLLOW, async move { follow.follow().await });
+    host.scope().spawn_until_stop(WATCH, async move { watch.watch_directory().await });
 }
 
 impl<M: Machine> Host<M> {
     async fn follow(self: Arc<Self>) {
         let mut views = self.directory.watch();
         let mut before = Directory::default();
+        let mut kept = BTreeSet::new();
         loop {
             let now = views.borrow_and_update().state.clone();
-            self.learn_members(&now);
+            self.learn_members(&now, &mut kept);
             now.job_changes_since(&before).for_each(|change| self.on_job_change(change));
             before = now;
             if views.changed().await.is_err() {
-                tracing::error!("the directory group has stopped here");
                 return;
             }
         }
     }
 
-    fn learn_members(&self, directory: &Directory) {
-        for row in directory.members().filter(|row| row.is_present()) {
-            self.peers().learn(node_of(row));
-        }
+    /// Links to all members are kept up; those to former addresses are let go.
+    fn learn_members(&self, directory: &Directory, kept: &mut BTreeSet<String>) {
+        let rows = directory.members().filter(|row| row.is_present());
+        rows.for_each(|row| self.peers().learn(node_of(row)));
         let addresses = self.peers().others().into_iter().map(|node| node.addr);
-        addresses.filter(|addr| !addr.is_empty()).for_each(|addr| self.peers().links().keep(&addr));
+        let wanted: BTreeSet<String> = addresses.filter(|addr| !addr.is_empty()).collect();
+        wanted.difference(kept).for_each(|addr| self.peers().links().keep(addr));
+        kept.difference(&wanted).for_each(|addr| self.peers().links().unkeep(addr));
+        *kept = wanted;
     }
 
     fn on_job_change(self: &Arc<Self>, change: JobChange) {
@@ -81,6 +87,18 @@ impl<M: Machine> Host<M> {
     pub(crate) fn my_opening(&self, row: &JobRow) -> Option<Opening> {
         let me = row.replica_of(self.me())?;
         Some(opening_of(row, me))
+    }
+
+    /// Groups that were opened for a frame while the directory was behind, and were retired before it caught up.
+    pub(crate) fn destroy_orphans(self: &Arc<Self>) {
+        let view = self.directory.view();
+        let known = |slot: &Slot<M>| {
+            let row = view.state.job(slot.job()).filter(|row| row.group == slot.group_id());
+            row.is_some_and(|row| row.concerns(slot.replica()))
+        };
+        let caught_up = |slot: &Slot<M>| view.applied >= slot.opening.set_index.max(slot.group_id().0);
+        let orphans = self.all_slots().into_iter().filter(|slot| caught_up(slot) && !known(slot));
+        orphans.for_each(|slot| self.destroy(slot));
     }
 
     /// Replicas in the log that the directory knows nothing of, or no more: left by a crash in the middle of a removal.

@@ -30,9 +30,13 @@ impl<M: Machine> Host<M> {
         deadline: Instant,
     ) -> Result<Written, ProposeError> {
         let _permit = self.in_flight.clone().try_acquire_owned().map_err(|_| ProposeError::busy())?;
-        match self.local(job) {
+        let here = match self.local(job) {
             Some(slot) => self.propose_by(&slot, entry, deadline).await,
-            None => self.propose_away(job, entry, deadline).await,
+            None => Err(ProposeError::NotServing),
+        };
+        match here {
+            Err(ProposeError::NotServing) => self.propose_away(job, entry, deadline).await,
+            other => other,
         }
     }
 
@@ -55,7 +59,7 @@ impl<M: Machine> Host<M> {
         deadline: Instant,
     ) -> Result<Written, ProposeError> {
         let group = self.group_for_caller(slot, deadline).await?;
-        let _waiting = slot.wait_guard();
+        let _waiting = slot.standing.wait_guard();
         self.want_if_leaderless(slot, &group);
         group.propose(entry, deadline).await
     }
@@ -148,7 +152,8 @@ impl<M: Machine> Host<M> {
             node.and_then(|node| self.peers().swim().member(node.id))
                 .is_some_and(|seen| !seen.state.is_live())
         };
-        let mut members: Vec<MemberNumber> = row.replicas.iter().map(|replica| replica.member()).collect();
+        let members = row.replicas.iter().map(|replica| replica.member());
+        let mut members: Vec<MemberNumber> = members.filter(|member| *member != self.me()).collect();
         members.sort_by_key(is_down);
         members
     }
@@ -168,9 +173,13 @@ impl<M: Machine> Host<M> {
         how: Consistency,
         deadline: Instant,
     ) -> Result<View<M>, ProposeError> {
-        match self.local(job) {
+        let here = match self.local(job) {
             Some(slot) => self.read_by(&slot, how, deadline).await,
-            None => self.read_away(job, how, deadline).await,
+            None => Err(ProposeError::NotServing),
+        };
+        match here {
+            Err(ProposeError::NotServing) => self.read_away(job, how, deadline).await,
+            other => other,
         }
     }
 
@@ -184,7 +193,7 @@ impl<M: Machine> Host<M> {
         if how == Consistency::Stale {
             return Ok(group.view());
         }
-        let _waiting = slot.wait_guard();
+        let _waiting = slot.standing.wait_guard();
         self.want_if_leaderless(slot, &group);
         group.up_to_date(deadline).await
     }

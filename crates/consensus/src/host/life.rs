@@ -1,6 +1,7 @@
 //! Birth on behalf of a caller, planned hand-over, and the end.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -58,6 +59,7 @@ impl<M: Machine> Host<M> {
 
     /// Stops every group, then closes the log. The links let go of this host, so that everything can be dropped.
     pub(crate) async fn shutdown(&self, within: Duration) {
+        self.closing.store(true, Ordering::Relaxed);
         self.peers().links().serve(muster_link::router().build());
         let closed = timeout(within, async {
             join_all(self.all_slots().iter().map(|slot| close_slot(slot))).await;

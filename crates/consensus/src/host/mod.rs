@@ -18,11 +18,14 @@ pub(crate) mod peers;
 mod retire;
 pub(crate) mod serve;
 mod slot;
+mod standing;
 pub(crate) mod steward;
 mod summaries;
 mod table;
 mod tend;
+mod wake;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dashmap::DashMap;
@@ -38,6 +41,7 @@ use crate::raft::group::Ground;
 use directory::DirectoryHandle;
 use peers::Peers;
 use slot::Slot;
+use standing::Standing;
 
 /// Groups that are opened or closed at the same time.
 const LOADS_AT_ONCE: usize = 8;
@@ -50,6 +54,7 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) config: Arc<ConsensusConfig>,
     pub(crate) ground: Ground,
     pub(crate) directory: DirectoryHandle,
+    pub(crate) directory_standing: Arc<Standing>,
     pub(crate) slots: DashMap<JobId, Arc<Slot<M>>>,
     pub(crate) led: watch::Sender<Arc<OrdMap<JobId, u64>>>,
     pub(crate) in_flight: Arc<Semaphore>,
@@ -57,6 +62,8 @@ pub(crate) struct Host<M: Machine> {
     loads: Semaphore,
     /// Somebody waits for a leader.
     wanted: Notify,
+    /// The groups are being stopped on purpose.
+    closing: AtomicBool,
 }
 
 impl<M: Machine> Host<M> {
@@ -66,12 +73,14 @@ impl<M: Machine> Host<M> {
             config,
             ground,
             directory,
+            directory_standing: Arc::default(),
             slots: DashMap::new(),
             led: watch::channel(Arc::default()).0,
             in_flight,
             summarizer: RwLock::new(None),
             loads: Semaphore::new(LOADS_AT_ONCE),
             wanted: Notify::new(),
+            closing: AtomicBool::new(false),
         })
     }
 
@@ -100,6 +109,11 @@ impl<M: Machine> Host<M> {
 
     pub(crate) fn me(&self) -> MemberNumber {
         self.directory.group().me.member()
+    }
+
+    /// Is this node stopping on purpose?
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed) || self.scope().is_stopping()
     }
 
     /// All slots of this moment.

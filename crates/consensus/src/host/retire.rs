@@ -32,11 +32,14 @@ impl<M: Machine> Host<M> {
         for round in 1_u64.. {
             tokio::time::sleep(EVERY).await;
             let jobs = self.retiring();
-            let prune = round.is_multiple_of(PRUNE_ROUNDS) && self.directory.is_leader();
-            if prune || !jobs.is_empty() {
+            if !jobs.is_empty() || self.is_prune_due(round) {
                 self.retire_batch(jobs).await;
             }
         }
+    }
+
+    fn is_prune_due(&self, round: u64) -> bool {
+        round.is_multiple_of(PRUNE_ROUNDS) && self.directory.is_leader()
     }
 
     fn retiring(&self) -> Vec<Retiring> {

@@ -1,13 +1,13 @@
 //! One group's place in the table. Its owner is the task that loads or closes it; everybody else reads its phase.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use muster_machine::Machine;
-use muster_wire::{Generation, GroupId, JobId, MemberNumber, RaftId, Token};
+use muster_wire::{GroupId, JobId, RaftId, Token};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::standing::Standing;
 use crate::error::ProposeError;
 use crate::raft::group::{Group, Opening};
 use crate::status::GroupStatus;
@@ -47,35 +47,16 @@ impl<M: Machine> Phase<M> {
     }
 }
 
-/// The process that leads, as evidence names it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct LedBy {
-    pub(crate) member: MemberNumber,
-    pub(crate) generation: Generation,
-}
-
 /// One group's place in the table.
 pub(crate) struct Slot<M: Machine> {
     pub(crate) opening: Opening,
+    pub(crate) standing: Arc<Standing>,
     phase: watch::Sender<Phase<M>>,
-    led_by: Mutex<Option<LedBy>>,
-    /// The member whose process was found gone while it led; cleared when somebody leads again.
-    gone: Mutex<Option<MemberNumber>>,
-    waiting: AtomicUsize,
-    /// Milliseconds after the host's epoch before which no campaign is begun.
-    next_try_ms: AtomicU64,
 }
 
 impl<M: Machine> Slot<M> {
-    pub(crate) fn loading(opening: Opening, next_try_ms: u64) -> Self {
-        Self {
-            opening,
-            phase: watch::channel(Phase::Loading).0,
-            led_by: Mutex::new(None),
-            gone: Mutex::new(None),
-            waiting: AtomicUsize::new(0),
-            next_try_ms: AtomicU64::new(next_try_ms),
-        }
+    pub(crate) fn loading(opening: Opening, standing: Arc<Standing>) -> Self {
+        Self { opening, standing, phase: watch::channel(Phase::Loading).0 }
     }
 
     pub(crate) fn job(&self) -> JobId {
@@ -138,33 +119,6 @@ impl<M: Machine> Slot<M> {
         }
     }
 
-    pub(crate) fn note_leader(&self, led_by: Option<LedBy>) {
-        *self.led_by.lock().unwrap_or_else(PoisonError::into_inner) = led_by;
-    }
-
-    pub(crate) fn led_by(&self) -> Option<LedBy> {
-        *self.led_by.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn note_gone(&self, member: Option<MemberNumber>) {
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = member;
-    }
-
-    pub(crate) fn gone(&self) -> Option<MemberNumber> {
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Callers that wait for an answer now.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Counts a caller until the guard is dropped.
-    pub(crate) fn wait_guard(self: &Arc<Self>) -> Waiting<M> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(self.clone())
-    }
-
     /// As shown to people.
     pub(crate) fn status(&self) -> GroupStatus {
         match self.awake() {
@@ -191,32 +145,9 @@ impl<M: Machine> Slot<M> {
             replicas: Vec::new(),
         }
     }
-
-    /// Is a campaign due? If so the next one is put off to `next_ms`.
-    pub(crate) fn take_try(&self, now_ms: u64, next_ms: u64) -> bool {
-        let due = self.next_try_ms.load(Ordering::Relaxed) <= now_ms;
-        if due {
-            self.next_try_ms.store(next_ms, Ordering::Relaxed);
-        }
-        due
-    }
-
-    /// A campaign is worth a try from then on.
-    pub(crate) fn try_from(&self, at_ms: u64) {
-        self.next_try_ms.fetch_min(at_ms, Ordering::Relaxed);
-    }
 }
 
 fn replaced<M: Machine>(now: &mut Phase<M>, phase: Phase<M>) -> bool {
     *now = phase;
     true
-}
-
-/// A caller that waits.
-pub(crate) struct Waiting<M: Machine>(Arc<Slot<M>>);
-
-impl<M: Machine> Drop for Waiting<M> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -11,7 +11,8 @@ use muster_wire::{JobId, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
 
 use super::Host;
-use super::slot::{LedBy, Phase, Slot};
+use super::slot::{Phase, Slot};
+use super::standing::{LedBy, Standing};
 use crate::error::ProposeError;
 use crate::raft::group::{Group, Opening};
 use crate::raft::snapshot::SnapshotFiles;
@@ -39,7 +40,10 @@ impl<M: Machine> Host<M> {
         let slot = match self.slots.entry(opening.job) {
             Entry::Occupied(there) => return same_group(there.get(), &opening),
             Entry::Vacant(place) => {
-                let slot = Arc::new(Slot::loading(opening.clone(), self.first_try_ms(&opening)));
+                let slot = Arc::new(Slot::loading(
+                    opening.clone(),
+                    Standing::trying_from(self.first_try_ms(&opening)),
+                ));
                 place.insert(slot.clone());
                 slot
             }
@@ -88,24 +92,30 @@ impl<M: Machine> Host<M> {
 
     /// Follows who leads until the instance ends.
     async fn watch_group(&self, slot: &Arc<Slot<M>>, group: &Arc<Group<M>>) {
-        let mut metrics = group.raft.server_metrics();
-        loop {
-            drop(metrics.borrow_and_update());
-            self.note_level(slot, group);
-            if metrics.changed().await.is_err() {
-                break;
-            }
-        }
+        self.watch_leader(group, &slot.standing, || self.set_led(slot.job(), group.led_term())).await;
         self.note_end(slot, group);
     }
 
-    fn note_level(&self, slot: &Slot<M>, group: &Group<M>) {
-        let leader = group.leader();
-        slot.note_leader(leader.map(|leader| self.led_by(leader)));
-        if leader.is_some_and(|leader| Some(leader.member()) != slot.gone()) {
-            slot.note_gone(None);
+    /// Follows who leads the directory until its instance ends; without it this node is of no use.
+    pub(crate) async fn watch_directory(&self) {
+        self.watch_leader(self.directory.group(), &self.directory_standing, || {}).await;
+        if !self.is_closing() {
+            let why = self.directory.group().fault();
+            tracing::error!(?why, "the directory group has stopped here: this node stops");
+            self.scope().cancel();
         }
-        self.set_led(slot.job(), group.led_term());
+    }
+
+    async fn watch_leader<G: Machine>(&self, group: &Group<G>, standing: &Standing, changed: impl Fn()) {
+        let mut metrics = group.raft.server_metrics();
+        loop {
+            drop(metrics.borrow_and_update());
+            standing.note_leader(group.leader().map(|leader| self.led_by(leader)));
+            changed();
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn led_by(&self, leader: RaftId) -> LedBy {
@@ -129,9 +139,9 @@ impl<M: Machine> Host<M> {
 
     fn note_end(&self, slot: &Slot<M>, group: &Group<M>) {
         self.set_led(slot.job(), None);
-        slot.note_leader(None);
+        slot.standing.note_leader(None);
         let why = group.fault().unwrap_or_else(|| "its Raft instance has ended".into());
-        if slot.fail(why.clone()) && !self.scope().is_stopping() {
+        if slot.fail(why.clone()) && !self.is_closing() {
             tracing::error!(job = %slot.job(), group = %slot.group_id(), why, "a group has stopped here");
         }
     }

@@ -36,6 +36,7 @@ impl<M: Machine> Host<M> {
 
     async fn tend_rarely(self: &Arc<Self>, round: u64) {
         if round.is_multiple_of(ORPHAN_ROUNDS) {
+            self.destroy_orphans();
             self.erase_orphans().await;
         }
         if round % REOPEN_ROUNDS == REOPEN_ROUNDS - 1 {

@@ -40,21 +40,24 @@ pub(crate) async fn seed(
     birth: &BirthSet,
 ) -> Result<Seeded, SeedError> {
     let is_mine = me.incarnation() == Incarnation(0) && birth.replicas.contains(&me.member());
-    if !is_mine || wal.is_known(key) {
-        return Ok(Seeded::Follower);
+    match is_mine && !wal.is_known(key) {
+        true => seed_empty(wal, key, me, birth).await,
+        false => Ok(Seeded::Follower),
     }
+}
+
+/// Only the leader's seed must be durable before it starts: a follower that loses its own has acknowledged nothing.
+async fn seed_empty(wal: &Wal, key: GroupKey, me: RaftId, birth: &BirthSet) -> Result<Seeded, SeedError> {
     let leader = RaftId::new(birth.proposer, Incarnation(0));
     let vote = muster_wal::Vote { term: BIRTH_TERM, node: leader.0, committed: true };
     let (done, durable) = waiter();
     match wal.seed(key, vote, vec![first_entry(leader, birth)?], done) {
-        Err(WalError::NotEmpty) => return Ok(Seeded::Follower),
-        other => other?,
+        Ok(()) if leader == me => {
+            until_durable(durable).await.map(|()| Seeded::Leader).map_err(SeedError::from)
+        }
+        Ok(()) | Err(WalError::NotEmpty) => Ok(Seeded::Follower),
+        Err(error) => Err(error.into()),
     }
-    if leader != me {
-        return Ok(Seeded::Follower);
-    }
-    until_durable(durable).await?;
-    Ok(Seeded::Leader)
 }
 
 fn first_entry(leader: RaftId, birth: &BirthSet) -> Result<muster_wal::Entry, ConvertError> {

@@ -62,6 +62,14 @@ impl Site {
         Node::start(self.config(at), &self.list[at]).await
     }
 
+    /// A node that is not among the founders.
+    pub(crate) async fn joiner(&self, name: &str) -> Node {
+        let own = InitialMember { name: name.into(), ..listed(0) };
+        let dir = TempDir::new().unwrap().keep();
+        let config = ConsensusConfig { data_dir: dir, name: name.into(), ..self.config(0) };
+        Node::start(config, &own).await
+    }
+
     /// All nodes, started together.
     pub(crate) async fn nodes(&self) -> Vec<Node> {
         let started = futures_util::future::join_all((0..self.list.len()).map(|at| self.node(at)));

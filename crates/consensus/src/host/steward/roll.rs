@@ -15,21 +15,22 @@ const FILLED_WITHIN: u64 = 200;
 impl Steward {
     /// The first thing that is not as it should be, if any, is put right.
     pub(super) async fn align_group(&self, directory: &Directory) -> Result<(), ProposeError> {
-        if directory.members().next().is_none() {
-            return Ok(());
-        }
         let (voters, learners) = self.directory.membership();
         let all: BTreeSet<RaftId> = voters.union(&learners).copied().collect();
         if let Some(gone) = all.iter().find(|id| is_removed(directory, **id)) {
             return self.directory.remove(*gone, WITHIN).await;
         }
-        if let Some(new) = present(directory).find(|row| !all.contains(&row.directory_replica())) {
-            return self.directory.add_learner(new.directory_replica(), WITHIN).await;
+        match present(directory).find(|row| !all.contains(&row.directory_replica())) {
+            Some(new) => self.directory.add_learner(new.directory_replica(), WITHIN).await,
+            None => self.align_rows(directory, &voters).await,
         }
-        if let Some(filled) = present(directory).find(|row| self.may_be_active(row)) {
-            return self.activate(filled).await;
+    }
+
+    async fn align_rows(&self, directory: &Directory, voters: &BTreeSet<RaftId>) -> Result<(), ProposeError> {
+        match present(directory).find(|row| self.may_be_active(row)) {
+            Some(filled) => self.activate(filled).await,
+            None => self.align_voters(directory, voters).await,
         }
-        self.align_voters(directory, &voters).await
     }
 
     fn may_be_active(&self, row: &MemberRow) -> bool {

@@ -1,6 +1,6 @@
 //! The members' rows.
 
-use muster_machine::FEATURE;
+use muster_machine::{Entry, FEATURE};
 use muster_swim::{Member, State};
 use muster_wire::rpc::cluster::FoundingMember;
 use muster_wire::{Generation, MemberNumber};
@@ -42,17 +42,21 @@ impl Steward {
         if directory.members().next().is_some() || !self.membership.founder {
             return Ok(());
         }
+        let reply = self.directory.propose(self.founders_entry()?, super::WITHIN).await?;
+        if let Some(reason) = reply.rejection() {
+            tracing::error!(%reason, "the founding members cannot be entered");
+        }
+        Ok(())
+    }
+
+    fn founders_entry(&self) -> Result<Entry, ProposeError> {
         let mut entry = self.entry();
         for member in &self.membership.members {
             entry
                 .push(&self.founding_join(member))
                 .map_err(|error| ProposeError::Fatal(error.to_string()))?;
         }
-        let reply = self.directory.propose(entry, super::WITHIN).await?;
-        if let Some(reason) = reply.rejection() {
-            tracing::error!(%reason, "the founding members cannot be entered");
-        }
-        Ok(())
+        Ok(entry)
     }
 
     fn founding_join(&self, member: &FoundingMember) -> MemberJoin {
