@@ -1,2 +1,3 @@
-//! muster-worker
+//! Workers.
 pub mod core;
+mod process;
