@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_consensus::{Consistency, Coordinator, ProposeError, View};
+use muster_consensus::{Consistency, Coordinator, Directory, ProposeError, View};
 use muster_link::Links;
 use muster_machine::{Entry, EntryReply};
 use muster_runtime::{Clock, TaskScope};
@@ -15,6 +15,9 @@ use crate::config::GateConfig;
 use crate::dc::Datacenters;
 use crate::machine::GateJob;
 use crate::progress::ProgressQueue;
+
+/// A gate that is not an active member after this serves all the same.
+const MEMBERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a gate is made of.
 pub struct GateParts {
@@ -119,6 +122,17 @@ impl Gate {
     /// Does this gate's replica lead the job's group?
     pub fn leads(&self, job: JobId) -> bool {
         self.coordinator.led().borrow().contains_key(&job)
+    }
+
+    /// Waits until this gate may be given groups: before that every registration is `Busy`.
+    pub async fn wait_for_membership(&self) {
+        let me = self.coordinator.me().id;
+        let mut directory = self.coordinator.directory_watch();
+        let is_active = |view: &View<Directory>| view.state.active().any(|row| row.node == me);
+        let wait = async { _ = directory.wait_for(is_active).await };
+        if tokio::time::timeout(MEMBERSHIP_TIMEOUT, wait).await.is_err() {
+            tracing::warn!("this gate is not an active member yet: it takes no jobs of its own");
+        }
     }
 
     /// How long after now, on the replicated clock, `at_ms` is.

@@ -27,7 +27,7 @@ pub mod submit;
 
 pub use config::{GateConfig, Rate};
 pub use gate::{Gate, GateParts};
-pub use run::{GateNode, run};
+pub use run::{GateNode, main_with, run};
 
 #[cfg(test)]
 mod gate_test;

@@ -1,13 +1,16 @@
 //! From a configuration to a running gate.
 
+use std::ffi::OsString;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use muster_node::driver::Driver;
-use muster_node::process::Stop;
+use muster_node::process::{self, Program, Stop};
 use muster_node::{BootError, BootParts, Config, Node};
 use muster_runtime::task::Late;
+use muster_wire::Role;
 
 use crate::config::{GateConfig, Rate};
 use crate::gate::{Gate, GateParts};
@@ -28,6 +31,13 @@ pub struct GateNode {
     pub driver: Driver,
 }
 
+/// The program `muster-gate`, with its arguments, its name first.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let about = "A gate: accepts jobs and hands them to datacenters";
+    let program = Program { name: "muster-gate", about, role: Role::Gate };
+    process::run(program, arguments.into_iter().collect(), |parts| async { Ok(run(parts).await?) })
+}
+
 /// Starts a gate and waits until it is a member of its cluster.
 pub async fn run(parts: BootParts) -> Result<GateNode, BootError> {
     let config = gate_config(&parts.config);
@@ -44,6 +54,7 @@ pub async fn run(parts: BootParts) -> Result<GateNode, BootError> {
     node.serve_calls(service::service(&gate));
     let driver = node.drive(reconcile::all(&gate));
     gauges::start(&gate);
+    gate.wait_for_membership().await;
     node.serve_http(http::routes(&gate));
     Ok(GateNode { node, gate, driver })
 }
