@@ -35,7 +35,7 @@ mod conformance_test;
 #[cfg(test)]
 mod property_test;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;
 
 pub use cancel::Cancel;
 pub use context::{Context, Updates};

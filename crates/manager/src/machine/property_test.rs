@@ -110,12 +110,60 @@ fn statuses(step: Step) -> (JobStatus, WorkflowStatus) {
 }
 
 fn push(entry: &mut Entry, state: &ManagerJob, step: Step) {
-    let (job_status, workflow_status) = (job_status(state, step, entry.at_ms), statuses(step).1);
     let pushed = match step.command {
         0 => entry.push(&create(OnLost::Retry, OnWorkflowFailure::Fail)),
         1 => entry.push(&track_gate(u64::from(step.a), u64::from(step.b))),
         2 => entry.push(&CompleteJob { acknowledged_by_gate: step.b == 3, ..purge() }),
+        17 | 18 => entry.push(&set_job(job_status(state, step, entry.at_ms))),
+        19 => entry.push(&UpdateContext {
+            from: (step.b == 0).then(|| open_attempt(state, step)),
+            ..set_context(&step.a.to_string(), &step.b.to_string())
+        }),
+        20..=22 => push_leadership(entry, state, step),
+        23 | 24 => push_cancel(entry, state, step),
+        3 | 12..=16 => push_workflow(entry, state, step),
+        _ => push_attempt(entry, state, step),
+    };
+    pushed.unwrap();
+}
+
+type Encoded = Result<(), muster_wire::CodecError>;
+
+fn push_leadership(entry: &mut Entry, state: &ManagerJob, step: Step) -> Encoded {
+    let node_named = node(u128::from(step.a));
+    match step.command {
+        20 => entry.push(&AssumeJobLeadership { node: node_named }),
+        21 => entry.push(&TakeoverJobLeadership {
+            node: node_named,
+            expected_token: Token(state.token().0.saturating_sub(u64::from(step.b == 3))),
+        }),
+        _ => entry.push(&ReleaseJobLeadership {
+            node: state.leader().cloned().unwrap_or_else(|| node(1)),
+            successor: (step.b == 0).then_some(node_named),
+        }),
+    }
+}
+
+fn push_cancel(entry: &mut Entry, state: &ManagerJob, step: Step) -> Encoded {
+    match (step.command, step.b) {
+        (23, 0) => entry.push(&cancel_job()),
+        (23, _) => entry.push(&cancel_workflows(&[step.a])),
+        _ => entry.push(&CompleteCancellation { force: step.b == 0, ..stopped(&pending(state, step)) }),
+    }
+}
+
+fn push_workflow(entry: &mut Entry, state: &ManagerJob, step: Step) -> Encoded {
+    match step.command {
         3 => entry.push(&RegisterWorkflow { workflow: WorkflowIx(step.a) }),
+        12 | 13 => entry.push(&completed(decided(state, step))),
+        14 => entry.push(&failed(decided(state, step))),
+        15 => entry.push(&unmerged(step.a)),
+        _ => entry.push(&set_workflow(step.a, statuses(step).1)),
+    }
+}
+
+fn push_attempt(entry: &mut Entry, state: &ManagerJob, step: Step) -> Encoded {
+    match step.command {
         4..=6 => {
             let key = attempt(state, step, 1);
             entry.push(&RegisterSubWorkflow { key, worker: worker_of(step), cores: 1 })
@@ -131,41 +179,18 @@ fn push(entry: &mut Entry, state: &ManagerJob, step: Step) {
             let key = open_attempt(state, step);
             entry.push(&RecordSubWorkflowResult { key, ..result(0, 0, exit(step)) })
         }
-        12 | 13 => entry.push(&completed(decided(state, step))),
-        14 => entry.push(&failed(decided(state, step))),
-        15 => entry.push(&unmerged(step.a)),
-        16 => entry.push(&set_workflow(step.a, workflow_status)),
-        17 | 18 => entry.push(&set_job(job_status)),
-        19 => entry.push(&UpdateContext {
-            from: (step.b == 0).then(|| open_attempt(state, step)),
-            ..set_context(&step.a.to_string(), &step.b.to_string())
-        }),
-        20 => entry.push(&AssumeJobLeadership { node: node(u128::from(step.a)) }),
-        21 => entry.push(&TakeoverJobLeadership {
-            node: node(u128::from(step.a)),
-            expected_token: Token(state.token().0.saturating_sub(u64::from(step.b == 3))),
-        }),
-        22 => entry.push(&ReleaseJobLeadership {
-            node: state.leader().cloned().unwrap_or_else(|| node(1)),
-            successor: (step.b == 0).then(|| node(u128::from(step.a))),
-        }),
-        23 => match step.b {
-            0 => entry.push(&cancel_job()),
-            _ => entry.push(&cancel_workflows(&[step.a])),
-        },
-        24 => entry.push(&CompleteCancellation { force: step.b == 0, ..stopped(&pending(state, step)) }),
-        _ => match step.b {
-            0 => entry.push(&window(u64::from(step.a))),
-            1 => entry.push(&ProvisionConfirmed {
-                key: open_attempt(state, step),
-                node: worker_of(step),
-                cores: 1,
-            }),
-            2 => entry.push(&worker_dead(u128::from(step.a))),
-            _ => entry.push(&worker_restarted(u128::from(step.a))),
-        },
-    };
-    pushed.unwrap();
+        _ => push_event(entry, state, step),
+    }
+}
+
+fn push_event(entry: &mut Entry, state: &ManagerJob, step: Step) -> Encoded {
+    let (key, node) = (open_attempt(state, step), worker_of(step));
+    match step.b {
+        0 => entry.push(&window(u64::from(step.a))),
+        1 => entry.push(&ProvisionConfirmed { key, node, cores: 1 }),
+        2 => entry.push(&worker_dead(u128::from(step.a))),
+        _ => entry.push(&worker_restarted(u128::from(step.a))),
+    }
 }
 
 fn moved(row: AttemptProgress, state: &ManagerJob, step: Step) -> AttemptProgress {

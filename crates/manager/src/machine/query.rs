@@ -6,7 +6,7 @@ use muster_wire::job::{
     AttemptKey, AttemptState, DcResult, Digest, JobStatus, ShardResult, WorkflowResult, WorkflowSummary,
 };
 use muster_wire::spec::JobSpec;
-use muster_wire::{DispatchToken, NodeRef, Shard, WorkflowIx};
+use muster_wire::{DispatchToken, JobId, NodeRef, Shard, WorkflowIx};
 
 use super::cancel::Cancel;
 use super::context::Context;
@@ -34,6 +34,11 @@ pub struct OpenAttempt {
 }
 
 impl JobRecord {
+    /// The job's id.
+    pub const fn job(&self) -> JobId {
+        self.job
+    }
+
     /// What to run.
     pub const fn spec(&self) -> &Arc<JobSpec> {
         &self.spec
@@ -147,16 +152,36 @@ impl JobRecord {
         })
     }
 
-    /// Workflows that may be dispatched now, with the first shards that are due, at most `shards_max` each.
+    /// Workflows that may be dispatched now, with the first shards that are due: at most `shards_max` of each, but all
+    /// of a gang.
     pub fn dispatchable(&self, at_ms: u64, shards_max: usize) -> Vec<(WorkflowIx, Vec<Shard>)> {
         let open = self.workflows().filter(|(ix, known)| self.may_dispatch(*ix, known));
-        let due = open.map(|(ix, workflow)| (ix, workflow.due(at_ms).take(shards_max).collect::<Vec<_>>()));
+        let due = open.map(|(ix, workflow)| {
+            let many = self.batch(ix, shards_max);
+            (ix, workflow.due(at_ms).take(many).collect::<Vec<_>>())
+        });
         due.filter(|(_, shards)| !shards.is_empty()).collect()
+    }
+
+    fn batch(&self, ix: WorkflowIx, shards_max: usize) -> usize {
+        match self.spec.workflow(ix).is_some_and(|workflow| workflow.gang) {
+            true => usize::MAX,
+            false => shards_max,
+        }
     }
 
     fn may_dispatch(&self, ix: WorkflowIx, workflow: &Workflow) -> bool {
         let closed = self.status.is_terminal() | workflow.status.is_terminal() | self.is_blocked(ix);
         !closed && self.is_ready(ix)
+    }
+
+    /// 0..1 over all shards of the spec.
+    pub fn progress(&self) -> f64 {
+        let shards = |replicas: u32| f64::from(replicas.max(1));
+        let all: f64 = self.spec.workflows.iter().map(|workflow| shards(workflow.replicas)).sum();
+        let done: f64 =
+            self.workflows.values().map(|workflow| workflow.progress() * shards(workflow.replicas)).sum();
+        (done / all.max(1.0)).clamp(0.0, 1.0)
     }
 
     /// Workflows at a glance.

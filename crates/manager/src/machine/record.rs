@@ -105,13 +105,14 @@ impl JobRecord {
 
     fn decide(&self, at_ms: u64) -> JobStatus {
         let strict = self.spec.on_workflow_failure == OnWorkflowFailure::Fail;
-        let overdue = at_ms >= self.deadline_ms;
-        match (self.status, self.tally.failed > 0, self.tally.cancelled > 0) {
-            (JobStatus::Cancelling, _, _) => JobStatus::Cancelled,
-            (_, true, _) if strict => JobStatus::Failed,
-            (_, _, true) if overdue => JobStatus::TimedOut,
-            (_, failed, _) => self.decide_unforced(failed),
-        }
+        let (failed, overdue) = (self.tally.failed > 0, at_ms >= self.deadline_ms);
+        let forced = [
+            (self.status == JobStatus::Cancelling, JobStatus::Cancelled),
+            (strict & failed, JobStatus::Failed),
+            (overdue & (self.tally.cancelled > 0), JobStatus::TimedOut),
+        ];
+        let first = forced.into_iter().find(|(holds, _)| *holds);
+        first.map_or_else(|| self.decide_unforced(failed), |(_, status)| status)
     }
 
     const fn decide_unforced(&self, failed: bool) -> JobStatus {

@@ -131,6 +131,11 @@ impl Workflow {
         self.index.retries.get_min().map(|(at_ms, _)| *at_ms)
     }
 
+    /// How many shards wait for a dispatch, those whose retry is not due included.
+    pub fn waiting(&self) -> usize {
+        self.index.waiting.len()
+    }
+
     /// Has it an open attempt?
     pub fn is_busy(&self) -> bool {
         !self.index.open.is_empty()

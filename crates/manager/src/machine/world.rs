@@ -134,6 +134,10 @@ impl World {
         self.at_ms += ms;
     }
 
+    pub(crate) const fn now_ms(&self) -> u64 {
+        self.at_ms
+    }
+
     pub(crate) fn state(&self) -> &ManagerJob {
         self.replica.machine()
     }
@@ -151,11 +155,7 @@ impl World {
     }
 
     pub(crate) fn entry(&self) -> Entry {
-        let token = match self.state().token() {
-            Token(0) => Token(0),
-            token => token,
-        };
-        Entry::new(JobId(1), token, self.at_ms)
+        Entry::new(JobId(1), self.state().token(), self.at_ms)
     }
 
     pub(crate) fn propose(&mut self, entry: &Entry) -> EntryReply {

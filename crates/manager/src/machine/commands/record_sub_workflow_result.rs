@@ -54,7 +54,7 @@ impl RecordSubWorkflowResult {
         let digest = self.digest()?;
         match self.check(&row, last, digest)? {
             Standing::Repeat => Ok(Outcome::noop(&self.reply(record, false))),
-            Standing::New => Ok(self.accept(record, row, digest, stamp.at_ms)),
+            Standing::New => Ok(self.accept(record, (row, digest), stamp.at_ms)),
         }
     }
 
@@ -77,7 +77,7 @@ impl RecordSubWorkflowResult {
         }
     }
 
-    fn accept(self, record: &mut JobRecord, row: ShardRow, digest: u64, at_ms: u64) -> Outcome {
+    fn accept(self, record: &mut JobRecord, (row, digest): (ShardRow, u64), at_ms: u64) -> Outcome {
         let late = self.is_late(record);
         record.late_results += u64::from(late);
         if self.exit.is_success() {

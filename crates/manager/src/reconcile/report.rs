@@ -1,0 +1,202 @@
+//! What happens here is told to the gate that leads the job: progress at most once a second, each workflow's result and
+//! the job's until acknowledged. Then this datacenter's part is purged.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use muster_link::CallError;
+use muster_node::driver::Next;
+use muster_wire::WorkflowIx;
+use muster_wire::job::WorkflowStatus;
+use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow, Reporter};
+use muster_wire::rpc::{Ack, Call, RpcError};
+use tokio::time::Instant;
+
+use super::forget::{Holder, purge};
+use super::{Job, acting, reconciler};
+use crate::machine::{JobRecord, Remote};
+use crate::settle::STOP_DEADLINE_MS;
+use crate::shared::{CALL_WITHIN, Shared};
+
+/// Time between two reports of progress.
+const PERIOD: Duration = Duration::from_secs(1);
+/// When a report without an acknowledgement is repeated.
+const AGAIN: Duration = Duration::from_millis(500);
+/// When a report that was refused is repeated.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+
+/// What the gates know.
+#[derive(Default)]
+pub(super) struct Told {
+    version: u64,
+    at: Option<Instant>,
+    workflows: BTreeSet<WorkflowIx>,
+}
+
+reconciler!(
+    /// Reports to the gates.
+    Report, "report", remembers Told
+);
+
+/// What a report came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    /// Committed at the gates, or the gates have no use for it any more.
+    Acknowledged,
+    /// Asking again is useless for now.
+    Refused,
+    /// Ask again.
+    Unknown,
+}
+
+impl Report {
+    async fn run(&self, job: &Job) -> Next {
+        let Some((record, gate)) = acting(job).and_then(|record| Some((record, record.gate()?))) else {
+            return Next::Idle;
+        };
+        if let Some(next) = self.tell_workflows(job, (record, gate)).await {
+            return next;
+        }
+        match record.status().is_terminal() {
+            true => self.tell_job(job, (record, gate)).await,
+            false => self.tell_progress(job, (record, gate)).await,
+        }
+    }
+
+    /// `None`: the gates know every workflow that has ended.
+    async fn tell_workflows(&self, job: &Job, (record, gate): (&JobRecord, &Remote)) -> Option<Next> {
+        let told = self.memory.with((job.job, job.term), |told| told.workflows.clone());
+        let ended = record.workflows().filter(|(ix, known)| is_final(known.status()) && !told.contains(ix));
+        for workflow in ended.map(|(ix, _)| ix) {
+            let Some(result) = record.workflow_result(workflow) else { continue };
+            let call = ReportWorkflow { from: reporter(job, (record, gate)), workflow, result };
+            match tell(&self.shared, gate, &call).await {
+                Answer::Unknown => return Some(Next::After(AGAIN)),
+                Answer::Acknowledged | Answer::Refused => self.note_workflow(job, workflow),
+            }
+        }
+        None
+    }
+
+    fn note_workflow(&self, job: &Job, workflow: WorkflowIx) {
+        self.memory.with((job.job, job.term), |told| told.workflows.insert(workflow));
+    }
+
+    async fn tell_job(&self, job: &Job, (record, gate): (&JobRecord, &Remote)) -> Next {
+        let call = ReportJob {
+            from: reporter(job, (record, gate)),
+            workflows: record.summaries(),
+            result: record.dc_result(),
+        };
+        match tell(&self.shared, gate, &call).await {
+            Answer::Acknowledged => self.finish(job, record).await,
+            Answer::Refused => Next::After(AFTER_REFUSAL),
+            Answer::Unknown => Next::After(AGAIN),
+        }
+    }
+
+    /// What still runs is stopped first, for a while.
+    async fn finish(&self, job: &Job, record: &JobRecord) -> Next {
+        let finished_ms = record.times_ms().2.unwrap_or_default();
+        let patient = job.now_ms() < finished_ms.saturating_add(STOP_DEADLINE_MS);
+        match patient && record.open_attempts().next().is_some() {
+            true => Next::After(AGAIN),
+            false => purge(&self.shared, job, (record, Holder::Acknowledged)).await,
+        }
+    }
+
+    async fn tell_progress(&self, job: &Job, (record, gate): (&JobRecord, &Remote)) -> Next {
+        let now = job.clock.now();
+        let version = record.version();
+        let (known, at) = self.memory.with((job.job, job.term), |told| (told.version, told.at));
+        if known == version {
+            return Next::Idle;
+        }
+        let wait = at.map_or(Duration::ZERO, |at| (at + PERIOD).saturating_duration_since(now));
+        if !wait.is_zero() {
+            return Next::After(wait);
+        }
+        let (status, workflows) = (record.status(), record.summaries());
+        let call = ReportProgress { from: reporter(job, (record, gate)), status, workflows };
+        let answer = tell(&self.shared, gate, &call).await;
+        self.memory.with((job.job, job.term), |told| told.note(now, (version, answer)));
+        after_progress(answer)
+    }
+}
+
+impl Told {
+    fn note(&mut self, now: Instant, (version, answer): (u64, Answer)) {
+        self.at = Some(now);
+        if answer != Answer::Unknown {
+            self.version = version;
+        }
+    }
+}
+
+const fn after_progress(answer: Answer) -> Next {
+    match answer {
+        Answer::Acknowledged | Answer::Refused => Next::Idle,
+        Answer::Unknown => Next::After(PERIOD),
+    }
+}
+
+/// `completed` is followed by a merge, at once.
+fn is_final(status: WorkflowStatus) -> bool {
+    status.is_terminal() && status != WorkflowStatus::Completed
+}
+
+fn reporter(job: &Job, (record, gate): (&JobRecord, &Remote)) -> Reporter {
+    Reporter {
+        job: job.job,
+        datacenter: record.datacenter().to_owned(),
+        dc_token: gate.dc_token,
+        manager: job.me.clone(),
+        manager_token: job.token(),
+        forwarded: false,
+    }
+}
+
+/// Tells the gate that leads the job, or any other that is known; follows one hint.
+async fn tell<C: Call<Reply = Ack>>(shared: &Shared, gate: &Remote, call: &C) -> Answer {
+    for addr in shared.gates.addresses(&gate.leader.addr) {
+        match tell_one(shared, &addr, call).await {
+            Answer::Unknown => {}
+            answer => return answer,
+        }
+    }
+    Answer::Unknown
+}
+
+async fn tell_one<C: Call<Reply = Ack>>(shared: &Shared, addr: &str, call: &C) -> Answer {
+    let answer = shared.links.call(addr, call, CALL_WITHIN).await;
+    match answer {
+        Err(CallError::Rpc(RpcError::NotLeader { leader: Some(leader) })) => {
+            interpret(shared.links.call(&leader.addr, call, CALL_WITHIN).await)
+        }
+        answer => interpret(answer),
+    }
+}
+
+fn interpret(answer: Result<Ack, CallError>) -> Answer {
+    match answer {
+        Ok(Ack {}) | Err(CallError::Rpc(RpcError::Gone { .. })) => Answer::Acknowledged,
+        Err(CallError::Rpc(error)) => refusal(&error),
+        Err(CallError::TooLarge | CallError::Codec(_)) => Answer::Refused,
+        Err(_) => Answer::Unknown,
+    }
+}
+
+/// `Fenced` is not final: the result is sent again under the tokens that are learnt, or a cancel comes.
+fn refusal(error: &RpcError) -> Answer {
+    match error {
+        RpcError::Fenced { .. } => {
+            metrics::counter!("muster_fenced_total", "at" => "gate").increment(1);
+            Answer::Unknown
+        }
+        RpcError::Refused { .. } | RpcError::Malformed(_) => {
+            tracing::warn!(%error, "a gate refused a report");
+            Answer::Refused
+        }
+        _ => Answer::Unknown,
+    }
+}
