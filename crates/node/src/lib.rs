@@ -1,6 +1,26 @@
-//! What every process of muster shares: configuration, telemetry, the HTTP server, the composition of a node, and the
-//! driver of reconcilers.
+//! What every process of muster shares: configuration, logs and metrics, the HTTP server, the composition of a node, and
+//! the driver of reconcilers.
+//!
+//! ```text
+//!   process ── flags, signals, exit codes
+//!      └─ config ──▶ boot ── identity, links, failure detector, coordinator
+//!                      ├─ http ── server kit ◀── routes ◀── facts
+//!                      ├─ driver ── reconcilers of the jobs led here
+//!                      └─ telemetry
+//! ```
 
+pub mod boot;
 pub mod config;
 pub mod driver;
+pub mod facts;
 pub mod http;
+pub mod process;
+mod process_metrics;
+pub mod routes;
+pub mod telemetry;
+
+pub use boot::{Base, BootError, BootParts, Listeners, Node};
+pub use config::Config;
+
+#[cfg(test)]
+mod testkit;

@@ -139,7 +139,7 @@ fn secrets_are_masked_in_what_is_shown() {
     );
     let config = load(Role::Manager, &text).unwrap();
     assert_eq!(config.security.tokens[0].role, AccessRole::Submitter);
-    assert!(!config.given.to_string().contains("geheim"));
+    assert!(!config.document().to_string().contains("geheim"));
     assert!(!format!("{config:?}").contains("geheim"));
 }
 

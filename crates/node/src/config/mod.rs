@@ -5,6 +5,7 @@
 //! ```
 //! Every fault is reported at once; unknown keys are faults.
 
+mod effective;
 mod flags;
 mod keys;
 mod reader;
@@ -58,8 +59,6 @@ pub struct Config {
     pub telemetry: TelemetrySection,
     /// What was given but has no effect, for the log.
     pub notes: Vec<String>,
-    /// What was given, secrets masked.
-    pub given: serde_json::Value,
 }
 
 /// Where the values of a configuration come from; later ones override.
@@ -111,8 +110,12 @@ impl Config {
             limits: LimitsSection::read(reader),
             telemetry: TelemetrySection::read(reader),
             notes: relations::notes(reader),
-            given: serde_json::to_value(reader.masked()).unwrap_or_default(),
         }
+    }
+
+    /// The configuration in effect as JSON, secrets masked.
+    pub fn document(&self) -> serde_json::Value {
+        effective::document(self)
     }
 
     /// Swim addresses to join through: `cluster.join`, then the other initial members.

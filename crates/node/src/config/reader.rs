@@ -116,7 +116,7 @@ impl Reader {
 
     pub(super) fn add_text(&mut self, key: &Key, text: &str) {
         let value = match key.kind {
-            KeyKind::Text => Ok(Value::String(text.into())),
+            KeyKind::Text => Ok(Value::String(text.trim_matches('"').into())),
             KeyKind::Value => parse_value(text),
         };
         match value {
@@ -145,21 +145,6 @@ impl Reader {
     /// Is anything given there?
     pub(super) fn has(&self, section: &str, name: &str) -> bool {
         self.table.get(section).is_some_and(|values| values.get(name).is_some())
-    }
-
-    /// Everything that was given, secrets masked.
-    pub(super) fn masked(&self) -> Table {
-        let mut table = self.table.clone();
-        if let Some(tokens) = table.get_mut("security").and_then(|security| security.get_mut("tokens")) {
-            tokens.as_array_mut().into_iter().flatten().for_each(mask_token);
-        }
-        table
-    }
-}
-
-fn mask_token(token: &mut Value) {
-    if let Some(secret) = token.get_mut("token") {
-        *secret = Value::String("***".into());
     }
 }
 

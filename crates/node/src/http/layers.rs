@@ -74,6 +74,10 @@ async fn in_time(deadline: Duration, answer: impl Future<Output = Response>) -> 
     tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| late().into_response())
 }
 
+/// In a response's extensions: its text stays as it is, whatever its status.
+#[derive(Clone, Copy, Debug)]
+pub struct KeepText;
+
 /// Turns plain errors, such as those of extractors, into problem documents.
 async fn as_problem(response: Response) -> Response {
     let status = response.status();
@@ -92,7 +96,8 @@ async fn as_problem(response: Response) -> Response {
 
 fn is_plain(response: &Response<Body>) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
-    kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
+    let is_text = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    is_text && response.extensions().get::<KeepText>().is_none()
 }
 
 fn problem_of(status: StatusCode, text: &str) -> Problem {

@@ -6,11 +6,13 @@
 
 mod access;
 mod layers;
+mod page;
 mod problem;
 mod server;
 
 pub use access::{Access, AccessRole, AccessToken};
-pub use layers::{Layers, layered};
+pub use layers::{KeepText, Layers, layered};
+pub use page::PageQuery;
 pub use problem::{Answer, Problem};
 pub use server::{Server, ServerBounds, ServerParts};
 

@@ -1,0 +1,360 @@
+//! What a node shows of itself over HTTP, behind one trait, so that gates, managers and workers share the routes.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use muster_consensus::{Coordinator, Directory, GroupStatus};
+use muster_machine::Machine;
+use muster_runtime::Clock;
+use muster_swim::{Member, Swim};
+use muster_wire::api::{GroupCounts, GroupView, Health, MemberView, NodeView, RaftHealth, ReplicaView};
+use muster_wire::{JobId, MemberNumber};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::http::{Answer, Problem};
+
+/// One condition of readiness.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// A short stable word.
+    pub name: &'static str,
+    /// `Err` says what is missing.
+    pub outcome: Result<(), String>,
+}
+
+/// What the routes show.
+pub trait NodeFacts: Send + Sync + 'static {
+    /// Every condition of readiness.
+    fn checks(&self) -> Vec<Check>;
+    /// `GET /v1/node`.
+    fn node(&self) -> NodeView;
+    /// `GET /health`.
+    fn health(&self) -> Health;
+    /// The directory and each job's group; 503 while the node starts.
+    fn groups(&self) -> Answer<Vec<GroupView>>;
+    /// One job's group by its id or an unambiguous prefix.
+    fn group(&self, job: &str) -> Answer<GroupView>;
+    /// The failure detector's view joined with the directory's.
+    fn members(&self) -> Vec<MemberView>;
+}
+
+/// The parts of readiness and health that a tier adds.
+#[derive(Clone, Default)]
+pub struct Additions(Arc<RwLock<Added>>);
+
+type CheckFn = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+type HealthFn = Arc<dyn Fn(&mut Health) + Send + Sync>;
+
+#[derive(Clone, Default)]
+struct Added {
+    checks: Vec<(&'static str, CheckFn)>,
+    health: Option<HealthFn>,
+    draining: Option<&'static str>,
+    is_stopping: bool,
+}
+
+impl Additions {
+    fn get(&self) -> Added {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Added)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Adds a condition of readiness. It must not block.
+    pub fn add_check(
+        &self,
+        name: &'static str,
+        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        self.change(|added| added.checks.push((name, Arc::new(check))));
+    }
+
+    /// Fills in the tier's parts of `GET /health`. It must not block.
+    pub fn set_health(&self, fill: impl Fn(&mut Health) + Send + Sync + 'static) {
+        self.change(|added| added.health = Some(Arc::new(fill)));
+    }
+
+    /// What `GET /v1/node` says of draining: `running` or `done`.
+    pub fn set_draining(&self, word: &'static str) {
+        self.change(|added| added.draining = Some(word));
+    }
+
+    /// From now on the node is not ready: it is about to stop.
+    pub fn set_stopping(&self) {
+        self.change(|added| added.is_stopping = true);
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let added = self.get();
+        let stopping = match added.is_stopping {
+            true => Err("this node is stopping".to_owned()),
+            false => Ok(()),
+        };
+        let own = [Check { name: "running", outcome: stopping }];
+        let tier = added.checks.iter().map(|(name, check)| Check { name, outcome: check() });
+        own.into_iter().chain(tier).collect()
+    }
+}
+
+/// The facts that every process has.
+pub(crate) struct Basics {
+    pub(crate) config: Arc<Config>,
+    pub(crate) swim: Swim,
+    pub(crate) clock: Clock,
+    pub(crate) began: Instant,
+    pub(crate) additions: Additions,
+    pub(crate) document: NodeView,
+}
+
+impl Basics {
+    fn node(&self) -> NodeView {
+        let uptime = self.clock.now().saturating_duration_since(self.began);
+        let draining = self.additions.get().draining.unwrap_or("no").to_owned();
+        NodeView { uptime: format!("{}s", uptime.as_secs()), draining, ..self.document.clone() }
+    }
+
+    fn health(&self, raft: Option<RaftHealth>) -> Health {
+        let added = self.additions.get();
+        let is_ready = self.additions.checks().iter().all(|check| check.outcome.is_ok());
+        let mut health = Health {
+            status: if is_ready { "ok".into() } else { "degraded".into() },
+            node_id: self.document.id.clone(),
+            role: self.document.role.clone(),
+            datacenter: self.document.datacenter.clone(),
+            version: self.document.version.clone(),
+            raft,
+            workers: None,
+            capacity: None,
+            scheduler: None,
+            stopping: added.is_stopping,
+        };
+        if let Some(fill) = added.health {
+            fill(&mut health);
+        }
+        health
+    }
+}
+
+/// A worker's facts: it has no groups.
+pub(crate) struct PlainFacts(pub(crate) Basics);
+
+impl NodeFacts for PlainFacts {
+    fn checks(&self) -> Vec<Check> {
+        self.0.additions.checks()
+    }
+
+    fn node(&self) -> NodeView {
+        self.0.node()
+    }
+
+    fn health(&self) -> Health {
+        self.0.health(None)
+    }
+
+    fn groups(&self) -> Answer<Vec<GroupView>> {
+        Ok(Vec::new())
+    }
+
+    fn group(&self, _job: &str) -> Answer<GroupView> {
+        Err(Problem::unknown_job())
+    }
+
+    fn members(&self) -> Vec<MemberView> {
+        self.0.swim.snapshot().iter().map(|member| member_view(member, None)).collect()
+    }
+}
+
+/// A gate's or manager's facts; without a coordinator while it starts.
+pub(crate) struct ClusterFacts<M: Machine> {
+    pub(crate) basics: Basics,
+    pub(crate) coordinator: RwLock<Option<Coordinator<M>>>,
+}
+
+impl<M: Machine> ClusterFacts<M> {
+    pub(crate) fn new(basics: Basics) -> Self {
+        Self { basics, coordinator: RwLock::new(None) }
+    }
+
+    /// The node is a member now.
+    pub(crate) fn set(&self, coordinator: Coordinator<M>) {
+        *self.coordinator.write().unwrap_or_else(PoisonError::into_inner) = Some(coordinator);
+    }
+
+    fn coordinator(&self) -> Option<Coordinator<M>> {
+        self.coordinator.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn ready_coordinator(&self) -> Answer<Coordinator<M>> {
+        let starting = || Problem::unavailable("starting", "this node is not a member of its cluster yet");
+        self.coordinator().ok_or_else(starting)
+    }
+
+    fn cluster_check(&self) -> Check {
+        let outcome = match self.coordinator() {
+            Some(_) => Ok(()),
+            None => Err(waits_for(&self.basics.config, &self.basics.swim.snapshot())),
+        };
+        Check { name: "cluster", outcome }
+    }
+
+    fn directory_check(&self) -> Check {
+        let leader = self.coordinator().and_then(|coordinator| coordinator.directory_status().leader);
+        let outcome = leader.map(|_| ()).ok_or_else(|| "the directory has no leader".to_owned());
+        Check { name: "directory", outcome }
+    }
+}
+
+/// Whom a node that is not a member waits for, as far as its failure detector sees.
+fn waits_for(config: &Config, members: &[Member]) -> String {
+    let is_there =
+        |name: &str| members.iter().any(|member| member.state.is_live() && member.meta.name == name);
+    let listed = config.cluster.initial_members.iter().map(|member| member.name.as_str());
+    let missing: Vec<&str> = listed.filter(|name| !is_there(name)).collect();
+    match missing.is_empty() {
+        true => "is being founded or joined; the log says what is missing".into(),
+        false => format!("waits for {}", missing.join(", ")),
+    }
+}
+
+impl<M: Machine> NodeFacts for ClusterFacts<M> {
+    fn checks(&self) -> Vec<Check> {
+        let own = [self.cluster_check(), self.directory_check()];
+        own.into_iter().chain(self.basics.additions.checks()).collect()
+    }
+
+    fn node(&self) -> NodeView {
+        self.basics.node()
+    }
+
+    fn health(&self) -> Health {
+        self.basics.health(self.coordinator().map(|coordinator| raft_health(&coordinator)))
+    }
+
+    fn groups(&self) -> Answer<Vec<GroupView>> {
+        let coordinator = self.ready_coordinator()?;
+        let directory = coordinator.directory();
+        let mut groups = coordinator.groups();
+        groups.sort_by_key(|group| group.job);
+        let all = [coordinator.directory_status()].into_iter().chain(groups);
+        Ok(all.map(|status| group_view(&status, &directory)).collect())
+    }
+
+    fn group(&self, job: &str) -> Answer<GroupView> {
+        let coordinator = self.ready_coordinator()?;
+        let directory = coordinator.directory();
+        let job = resolve(&directory, job)?;
+        let missing = || Problem::not_found("unknown_job", "no replica of this job is on this node");
+        let status = coordinator.group(job).ok_or_else(missing)?;
+        Ok(group_view(&status, &directory))
+    }
+
+    fn members(&self) -> Vec<MemberView> {
+        let directory = self.coordinator().map(|coordinator| coordinator.directory());
+        let snapshot = self.basics.swim.snapshot();
+        let mut members: Vec<MemberView> =
+            snapshot.iter().map(|member| member_view(member, directory.as_deref())).collect();
+        members.extend(directory.iter().flat_map(|directory| unseen(directory, &snapshot)));
+        members.sort_by(|a, b| a.id.cmp(&b.id));
+        members
+    }
+}
+
+/// A job by its id or an unambiguous prefix of it.
+pub fn resolve(directory: &Directory, text: &str) -> Answer<JobId> {
+    if let Ok(job) = text.parse() {
+        return Ok(job);
+    }
+    match directory.resolve_prefix(text)[..] {
+        [job] => Ok(job),
+        [] => Err(Problem::unknown_job()),
+        _ => Err(Problem::conflict(
+            "ambiguous",
+            format!("several jobs begin with `{text}`: give more of the id"),
+        )),
+    }
+}
+
+fn name_of(directory: &Directory, member: MemberNumber) -> String {
+    directory.member(member).map_or_else(|| member.to_string(), |row| row.name.clone())
+}
+
+fn group_view(status: &GroupStatus, directory: &Directory) -> GroupView {
+    let replicas = status.replicas.iter().map(|replica| ReplicaView {
+        node: name_of(directory, replica.node),
+        matched: replica.matched,
+        state: replica.state.into(),
+    });
+    GroupView {
+        job: status.job,
+        group_id: status.group.0,
+        replica_set_index: status.set_index,
+        state: status.state.into(),
+        role: status.role.into(),
+        leader: status.leader.map(|leader| name_of(directory, leader)),
+        term: status.term,
+        token: status.token.0,
+        last_log: status.last_log,
+        committed: status.committed,
+        applied: status.applied,
+        snapshot: status.snapshot,
+        purged: status.purged,
+        replicas: replicas.collect(),
+    }
+}
+
+fn raft_health<M: Machine>(coordinator: &Coordinator<M>) -> RaftHealth {
+    let (status, counts) = (coordinator.directory_status(), coordinator.counts());
+    RaftHealth {
+        state: status.role.into(),
+        is_leader: status.role == "leader",
+        leader: status.leader.map(|leader| name_of(&coordinator.directory(), leader)),
+        term: status.term,
+        groups: GroupCounts {
+            total: counts.total as u64,
+            awake: counts.awake as u64,
+            asleep: counts.asleep as u64,
+            evicted: counts.evicted as u64,
+            leading: counts.leading as u64,
+        },
+    }
+}
+
+fn member_view(member: &Member, directory: Option<&Directory>) -> MemberView {
+    let row = directory.and_then(|directory| directory.member_by_node(member.id));
+    let held = row.and_then(|row| Some(u64::from(directory?.held(row.number))));
+    MemberView {
+        id: member.id.to_string(),
+        name: member.meta.name.clone(),
+        role: member.meta.role.name().into(),
+        datacenter: member.meta.dc.clone(),
+        address: member.meta.rpc.clone(),
+        state: member.state.name().into(),
+        member_state: row.map(|row| row.status.word().into()),
+        generation: member.generation.0,
+        incarnation: u64::from(member.incarnation),
+        rtt_ms: member.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+        number: row.map(|row| row.number.0),
+        groups: held,
+    }
+}
+
+/// Members of the directory that the failure detector has never seen or has forgotten.
+fn unseen<'a>(directory: &'a Directory, seen: &'a [Member]) -> impl Iterator<Item = MemberView> + 'a {
+    let rows = directory.members().filter(|row| !seen.iter().any(|member| member.id == row.node));
+    rows.map(|row| MemberView {
+        id: row.node.to_string(),
+        name: row.name.clone(),
+        role: String::new(),
+        datacenter: String::new(),
+        address: row.rpc.clone(),
+        state: "dead".into(),
+        member_state: Some(row.status.word().into()),
+        generation: row.generation.0,
+        incarnation: 0,
+        rtt_ms: None,
+        number: Some(row.number.0),
+        groups: Some(u64::from(directory.held(row.number))),
+    })
+}
