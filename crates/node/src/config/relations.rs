@@ -149,6 +149,8 @@ fn check_worker(config: &Config, reader: &mut Reader) {
     reader.require(has_seeds, "cluster.join", "is needed: the managers' swim addresses");
 }
 
+type Field = fn(&InitialMember) -> &str;
+
 fn check_members(config: &Config, reader: &mut Reader) {
     let (members, join) = (&config.cluster.initial_members, &config.cluster.join);
     let odd = [1, 3, 5, 7];
@@ -165,7 +167,7 @@ fn check_members(config: &Config, reader: &mut Reader) {
     let is_named = members.iter().any(|member| member.name == config.node.name);
     let message = format!("does not name this node, `{}`; a later node gives cluster.join", config.node.name);
     reader.require(is_named || !join.is_empty(), "cluster.initial_members", message);
-    let fields: [(&str, fn(&InitialMember) -> &str); 3] =
+    let fields: [(&str, Field); 3] =
         [("name", |member| &member.name), ("rpc", |member| &member.rpc), ("swim", |member| &member.swim)];
     for (field, of) in fields {
         let distinct: BTreeSet<&str> = members.iter().map(of).collect();

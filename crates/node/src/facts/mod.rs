@@ -1,17 +1,22 @@
 //! What a node shows of itself over HTTP, behind one trait, so that gates, managers and workers share the routes.
 
+mod views;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
-use muster_consensus::{Coordinator, Directory, GroupStatus};
+use muster_consensus::Coordinator;
 use muster_machine::Machine;
 use muster_runtime::Clock;
 use muster_swim::{Member, Swim};
-use muster_wire::api::{GroupCounts, GroupView, Health, MemberView, NodeView, RaftHealth, ReplicaView};
-use muster_wire::{JobId, MemberNumber};
+use muster_wire::api::{GroupView, Health, MemberView, NodeView, RaftHealth};
 use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::http::{Answer, Problem};
+
+pub use views::resolve;
+
+use views::{Names, group_view, member_view, raft_health, unseen};
 
 /// One condition of readiness.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -206,6 +211,13 @@ impl<M: Machine> ClusterFacts<M> {
     }
 }
 
+/// A member that the directory does not list yet gets no groups.
+fn member_check<M: Machine>(coordinator: &Coordinator<M>) -> Check {
+    let listed = coordinator.directory().member_by_node(coordinator.me().id).is_some();
+    let outcome = listed.then_some(()).ok_or_else(|| "the directory does not list this node yet".to_owned());
+    Check { name: "member", outcome }
+}
+
 /// Whom a node that is not a member waits for, as far as its failure detector sees.
 fn waits_for(config: &Config, members: &[Member]) -> String {
     let is_there =
@@ -221,7 +233,8 @@ fn waits_for(config: &Config, members: &[Member]) -> String {
 impl<M: Machine> NodeFacts for ClusterFacts<M> {
     fn checks(&self) -> Vec<Check> {
         let own = [self.cluster_check(), self.directory_check()];
-        own.into_iter().chain(self.basics.additions.checks()).collect()
+        let member = self.coordinator().map(|coordinator| member_check(&coordinator));
+        own.into_iter().chain(member).chain(self.basics.additions.checks()).collect()
     }
 
     fn node(&self) -> NodeView {
@@ -234,20 +247,19 @@ impl<M: Machine> NodeFacts for ClusterFacts<M> {
 
     fn groups(&self) -> Answer<Vec<GroupView>> {
         let coordinator = self.ready_coordinator()?;
-        let directory = coordinator.directory();
         let mut groups = coordinator.groups();
         groups.sort_by_key(|group| group.job);
+        let names = Names::of(&coordinator);
         let all = [coordinator.directory_status()].into_iter().chain(groups);
-        Ok(all.map(|status| group_view(&status, &directory)).collect())
+        Ok(all.map(|status| group_view(&status, &names)).collect())
     }
 
     fn group(&self, job: &str) -> Answer<GroupView> {
         let coordinator = self.ready_coordinator()?;
-        let directory = coordinator.directory();
-        let job = resolve(&directory, job)?;
+        let job = resolve(&coordinator.directory(), job)?;
         let missing = || Problem::not_found("unknown_job", "no replica of this job is on this node");
         let status = coordinator.group(job).ok_or_else(missing)?;
-        Ok(group_view(&status, &directory))
+        Ok(group_view(&status, &Names::of(&coordinator)))
     }
 
     fn members(&self) -> Vec<MemberView> {
@@ -259,102 +271,4 @@ impl<M: Machine> NodeFacts for ClusterFacts<M> {
         members.sort_by(|a, b| a.id.cmp(&b.id));
         members
     }
-}
-
-/// A job by its id or an unambiguous prefix of it.
-pub fn resolve(directory: &Directory, text: &str) -> Answer<JobId> {
-    if let Ok(job) = text.parse() {
-        return Ok(job);
-    }
-    match directory.resolve_prefix(text)[..] {
-        [job] => Ok(job),
-        [] => Err(Problem::unknown_job()),
-        _ => Err(Problem::conflict(
-            "ambiguous",
-            format!("several jobs begin with `{text}`: give more of the id"),
-        )),
-    }
-}
-
-fn name_of(directory: &Directory, member: MemberNumber) -> String {
-    directory.member(member).map_or_else(|| member.to_string(), |row| row.name.clone())
-}
-
-fn group_view(status: &GroupStatus, directory: &Directory) -> GroupView {
-    let replicas = status.replicas.iter().map(|replica| ReplicaView {
-        node: name_of(directory, replica.node),
-        matched: replica.matched,
-        state: replica.state.into(),
-    });
-    GroupView {
-        job: status.job,
-        group_id: status.group.0,
-        replica_set_index: status.set_index,
-        state: status.state.into(),
-        role: status.role.into(),
-        leader: status.leader.map(|leader| name_of(directory, leader)),
-        term: status.term,
-        token: status.token.0,
-        last_log: status.last_log,
-        committed: status.committed,
-        applied: status.applied,
-        snapshot: status.snapshot,
-        purged: status.purged,
-        replicas: replicas.collect(),
-    }
-}
-
-fn raft_health<M: Machine>(coordinator: &Coordinator<M>) -> RaftHealth {
-    let (status, counts) = (coordinator.directory_status(), coordinator.counts());
-    RaftHealth {
-        state: status.role.into(),
-        is_leader: status.role == "leader",
-        leader: status.leader.map(|leader| name_of(&coordinator.directory(), leader)),
-        term: status.term,
-        groups: GroupCounts {
-            total: counts.total as u64,
-            awake: counts.awake as u64,
-            asleep: counts.asleep as u64,
-            evicted: counts.evicted as u64,
-            leading: counts.leading as u64,
-        },
-    }
-}
-
-fn member_view(member: &Member, directory: Option<&Directory>) -> MemberView {
-    let row = directory.and_then(|directory| directory.member_by_node(member.id));
-    let held = row.and_then(|row| Some(u64::from(directory?.held(row.number))));
-    MemberView {
-        id: member.id.to_string(),
-        name: member.meta.name.clone(),
-        role: member.meta.role.name().into(),
-        datacenter: member.meta.dc.clone(),
-        address: member.meta.rpc.clone(),
-        state: member.state.name().into(),
-        member_state: row.map(|row| row.status.word().into()),
-        generation: member.generation.0,
-        incarnation: u64::from(member.incarnation),
-        rtt_ms: member.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
-        number: row.map(|row| row.number.0),
-        groups: held,
-    }
-}
-
-/// Members of the directory that the failure detector has never seen or has forgotten.
-fn unseen<'a>(directory: &'a Directory, seen: &'a [Member]) -> impl Iterator<Item = MemberView> + 'a {
-    let rows = directory.members().filter(|row| !seen.iter().any(|member| member.id == row.node));
-    rows.map(|row| MemberView {
-        id: row.node.to_string(),
-        name: row.name.clone(),
-        role: String::new(),
-        datacenter: String::new(),
-        address: row.rpc.clone(),
-        state: "dead".into(),
-        member_state: Some(row.status.word().into()),
-        generation: row.generation.0,
-        incarnation: 0,
-        rtt_ms: None,
-        number: Some(row.number.0),
-        groups: Some(u64::from(directory.held(row.number))),
-    })
 }
