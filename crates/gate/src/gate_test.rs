@@ -7,6 +7,11 @@ use muster_wire::api::{
 };
 use muster_wire::job::JobStatus;
 
+use muster_consensus::RegisterJob;
+use muster_wire::JobId;
+use muster_wire::job::Digest;
+use sha2::{Digest as _, Sha256};
+
 use super::testkit::*;
 
 const JOB: &str = "name = \"nightly\"\ndatacenters = [\"eu\"]\nlabels = { team = \"search\" }\n[context]\nregion = \"eu\"\n\
@@ -180,4 +185,69 @@ async fn a_gate_that_stops_hands_its_job_to_the_successor_that_it_names() {
     )
     .await
     .unwrap();
+}
+
+/// What a gate leaves behind that dies between the registration and the bundle.
+async fn registered_only(gate: &TestGate, key: &str) -> JobId {
+    let call = RegisterJob {
+        job: JobId::new(gate.node.node.clock.unix_ms(), 7),
+        key: Some(key.into()),
+        digest: Digest(Sha256::digest(JOB).into()),
+        name: "nightly".into(),
+        labels: Default::default(),
+        proposer: gate.node.node.coordinator.me().member,
+        avoid: vec![],
+        replication: 3,
+        retired: None,
+    };
+    gate.node.node.coordinator.register(call.clone(), SOON).await.unwrap();
+    call.job
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_gate_died_before_the_submission_is_submitted_at_another() {
+    let dc = FakeDc::start("eu").await;
+    let mut gates = gates(3, &[&dc]).await;
+    let job = registered_only(&gates[0], "k1").await;
+    gates.remove(0).node.node.scope.cancel();
+    let submitted = accepted(&gates[0], "k1").await;
+    assert_eq!(submitted.id, job);
+    let call = dc.submission(job, 1).await;
+    let body = r#"{"workflows": ["prepare"]}"#;
+    let reply = ask(gates[1].http, &format!("POST /v1/jobs/{job}/cancel"), "", body).await;
+    assert_eq!(reply.json::<Cancelled>().status.is_terminal(), false);
+    until(|| async { dc.told.lock().unwrap().cancelled.len() > 1 }).await;
+    dc.report_end(&call, &gates[1].rpc).await;
+    gates[0].until_status(job, JobStatus::Completed).await;
+    for gate in gates {
+        gate.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_nobody_submitted_to_is_free_again_after_its_time() {
+    let dc = FakeDc::start("eu").await;
+    let gate = gates_with(1, &[&dc], "[groups]\nregister_timeout = \"1s\"\n").await.remove(0);
+    let void = registered_only(&gate, "k1").await;
+    until(|| async { get(gate.http, &format!("/v1/groups/{void}")).await.status == 404 }).await;
+    assert_ne!(accepted(&gate, "k1").await.id, void);
+    assert_eq!(get(gate.http, &format!("/v1/jobs/{void}")).await.code(), "unknown_job");
+    gate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_job_is_purged_after_its_retention_at_every_gate() {
+    let dc = FakeDc::start("eu").await;
+    let gates = gates(3, &[&dc]).await;
+    let body = JOB.replace("datacenters", "retention = \"1s\"\ndatacenters");
+    let job = gates[0].submit("k1", &body).await.json::<Submitted>().id;
+    let call = dc.submission(job, 1).await;
+    dc.report_end(&call, &gates[1].rpc).await;
+    until(|| async { get(gates[2].http, &format!("/v1/jobs/{job}")).await.status == 404 }).await;
+    dc.report_end(&call, &gates[2].rpc).await;
+    let replayed = gates[2].submit("k1", &body).await;
+    assert_eq!((replayed.status, replayed.json::<Submitted>().status), (200, JobStatus::Completed));
+    for gate in gates {
+        gate.stop().await;
+    }
 }

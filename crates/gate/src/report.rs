@@ -12,7 +12,7 @@ use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow, Reporter
 use crate::machine::commands::{
     DcSummaries, ManagerMode, PROGRESS_BYTES_MAX, SetDcResult, SetJob, SetWorkflowDcResult, UpdateDcManager,
 };
-use crate::machine::{Dc, GateJob};
+use crate::machine::{Dc, DcManager, GateJob};
 
 /// Room for the names around the rows of one command's progress, bytes.
 const ROWS_BYTES_MAX: usize = PROGRESS_BYTES_MAX - 4 * 1024;
@@ -53,18 +53,18 @@ pub fn check(from: &Reporter, state: &GateJob) -> Result<(), RpcError> {
 /// The job's leader there has changed, or has taken the job before it answered.
 fn push_manager(from: &Reporter, state: &GateJob, entry: &mut Entry) -> Result<(), CodecError> {
     let Some(dc) = state.dc(&from.datacenter) else { return Ok(()) };
-    let known = dc.manager.as_ref();
-    let is_same =
-        known.is_some_and(|known| (known.token, &known.node) == (from.manager_token, &from.manager));
+    let is_same = dc.manager.as_ref().is_some_and(|known| is_leader(known, from));
     if is_same && dc.has_accepted() {
         return Ok(());
     }
-    let mode = match known.is_none() || is_same {
-        true => ManagerMode::Assign,
-        false => ManagerMode::Transfer,
-    };
+    let is_change = dc.manager.is_some() && !is_same;
+    let mode = if is_change { ManagerMode::Transfer } else { ManagerMode::Assign };
     let (dc, manager) = (from.datacenter.clone(), from.manager.clone());
     entry.push(&UpdateDcManager { dc, manager, manager_token: from.manager_token, mode })
+}
+
+fn is_leader(known: &DcManager, from: &Reporter) -> bool {
+    (known.token, &known.node) == (from.manager_token, &from.manager)
 }
 
 /// Summaries that say something new, in as many commands as their bound needs.

@@ -288,11 +288,11 @@ impl Place {
         format!("{{ name = \"{}\", rpc = \"{rpc}\", swim = \"{}\" }}", self.name, self.swim)
     }
 
-    async fn start(self, members: &str, datacenters: &str) -> TestGate {
+    async fn start(self, members: &str, datacenters: &str, more: &str) -> TestGate {
         let dir = self.dir.path().display();
         let text = format!(
             "[node]\nname = \"{}\"\ndata_dir = \"{dir}\"\n[listen]\nswim = \"{}\"\n[raft]\nprofile = \"test\"\n\
-             [cluster]\ninitial_members = [{members}]\n[gate]\ndatacenters = {{ {datacenters} }}\n",
+             [cluster]\ninitial_members = [{members}]\n[gate]\ndatacenters = {{ {datacenters} }}\n{more}",
             self.name, self.swim
         );
         let config = Config::load(Role::Gate, &Sources { text: Some(text), ..Sources::default() }).unwrap();
@@ -306,6 +306,11 @@ impl Place {
 
 /// So many gates with these datacenters, founded.
 pub(crate) async fn gates(count: usize, datacenters: &[&FakeDc]) -> Vec<TestGate> {
+    gates_with(count, datacenters, "").await
+}
+
+/// The same, with more configuration.
+pub(crate) async fn gates_with(count: usize, datacenters: &[&FakeDc], more: &str) -> Vec<TestGate> {
     let mut places = Vec::new();
     for number in 1..=count {
         places.push(Place::new(format!("g{number}")).await);
@@ -315,7 +320,7 @@ pub(crate) async fn gates(count: usize, datacenters: &[&FakeDc]) -> Vec<TestGate
     let seeds: Vec<String> =
         datacenters.iter().map(|dc| format!("{} = [\"{}\"]", dc.name, dc.addr)).collect();
     let seeds = seeds.join(", ");
-    let starting = places.into_iter().map(|place| place.start(&members, &seeds));
+    let starting = places.into_iter().map(|place| place.start(&members, &seeds, more));
     futures_util::future::join_all(starting).await
 }
 

@@ -145,16 +145,21 @@ impl Reading {
         self.heard(ask_datacenter(&self.gate, (&self.job, &self.dc), &call).await)
     }
 
-    /// A shard without a log is an error only when it is the one that was asked for.
     fn heard(&self, asked: Asked<LogChunk>) -> Answer<Option<LogChunk>> {
-        let is_patient = self.has_several || self.params.follow;
+        let silence = || format!("{} does not answer", self.dc);
         match asked {
             Asked::Reply(chunk) => Ok(Some(chunk)),
-            Asked::Said(RpcError::Refused { .. }) if is_patient => Ok(None),
-            Asked::Said(error) => Err(Problem::not_found("no_log", format!("there is no such log: {error}"))),
-            Asked::Silence => {
-                Err(Problem::unavailable("no_datacenter", format!("{} does not answer", self.dc)))
-            }
+            Asked::Said(error) => self.without_log(&error),
+            Asked::Silence => Err(Problem::unavailable("no_datacenter", silence())),
+        }
+    }
+
+    /// A shard without a log is an error only when it is the one that was asked for.
+    fn without_log(&self, error: &RpcError) -> Answer<Option<LogChunk>> {
+        let is_patient = self.has_several || self.params.follow;
+        match is_patient && matches!(error, RpcError::Refused { .. }) {
+            true => Ok(None),
+            false => Err(Problem::not_found("no_log", format!("there is no such log: {error}"))),
         }
     }
 
