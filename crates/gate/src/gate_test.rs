@@ -251,3 +251,42 @@ async fn a_finished_job_is_purged_after_its_retention_at_every_gate() {
         gate.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_without_a_replica_answers_like_any_other() {
+    let dc = FakeDc::start("eu").await;
+    let config = "replication = 1\n";
+    let gates = gates_with_cluster(3, &[&dc], config).await;
+    let job = accepted(&gates[0], "k1").await.id;
+    let call = dc.submission(job, 1).await;
+    assert!(gates[1].node.node.coordinator.watch(job).is_none());
+    dc.report_running(&call, &gates[1].rpc).await.unwrap();
+    gates[2].until_status(job, JobStatus::Running).await;
+    let path = format!("/v1/jobs/{job}/events");
+    let stream = get(gates[2].http, &path);
+    let (stream, ()) = tokio::join!(stream, dc.report_end(&call, &gates[1].rpc));
+    let seen = events(&stream.body);
+    assert!(seen.iter().map(|event| event.version).eq(1..=seen.len() as u64), "{}", stream.body);
+    assert_eq!(seen.last().map(|event| event.kind), Some(EventKind::End));
+    assert_eq!(get(gates[0].http, &path).await.body, stream.body, "the same at every gate");
+    assert_eq!(ask(gates[1].http, &format!("DELETE /v1/jobs/{job}"), "", "").await.status, 204);
+    for gate in gates {
+        gate.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finished_jobs_make_room_before_a_submission_is_refused() {
+    let dc = FakeDc::start("eu").await;
+    let gate = gates_with(1, &[&dc], "[groups]\nmax = 10\n").await.remove(0);
+    let mut first = None;
+    for number in 0..9 {
+        let job = accepted(&gate, &format!("k{number}")).await.id;
+        dc.report_end(&dc.submission(job, 1).await, &gate.rpc).await;
+        first.get_or_insert(job);
+    }
+    let oldest = first.unwrap();
+    until(|| async { get(gate.http, &format!("/v1/jobs/{oldest}")).await.status == 404 }).await;
+    accepted(&gate, "another").await;
+    gate.stop().await;
+}

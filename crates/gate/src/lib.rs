@@ -19,6 +19,7 @@ pub mod http;
 pub mod machine;
 pub mod present;
 pub mod progress;
+mod purge;
 pub mod reconcile;
 pub mod report;
 mod run;

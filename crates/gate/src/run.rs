@@ -15,7 +15,7 @@ use muster_wire::Role;
 use crate::config::{GateConfig, Rate};
 use crate::gate::{Gate, GateParts};
 use crate::machine::GateJob;
-use crate::{gauges, handover, http, present, reconcile, service};
+use crate::{gauges, handover, http, present, purge, reconcile, service};
 
 /// Longest time that one proposal of a client's request may take.
 const PROPOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +54,7 @@ pub async fn run(parts: BootParts) -> Result<GateNode, BootError> {
     node.serve_calls(service::service(&gate));
     let driver = node.drive(reconcile::all(&gate));
     gauges::start(&gate);
+    purge::start(&gate);
     gate.wait_for_membership().await;
     node.serve_http(http::routes(&gate));
     Ok(GateNode { node, gate, driver })

@@ -288,11 +288,11 @@ impl Place {
         format!("{{ name = \"{}\", rpc = \"{rpc}\", swim = \"{}\" }}", self.name, self.swim)
     }
 
-    async fn start(self, members: &str, datacenters: &str, more: &str) -> TestGate {
+    async fn start(self, members: &str, datacenters: &str, (keys, more): (&str, &str)) -> TestGate {
         let dir = self.dir.path().display();
         let text = format!(
             "[node]\nname = \"{}\"\ndata_dir = \"{dir}\"\n[listen]\nswim = \"{}\"\n[raft]\nprofile = \"test\"\n\
-             [cluster]\ninitial_members = [{members}]\n[gate]\ndatacenters = {{ {datacenters} }}\n{more}",
+             [cluster]\ninitial_members = [{members}]\n{keys}[gate]\ndatacenters = {{ {datacenters} }}\n{more}",
             self.name, self.swim
         );
         let config = Config::load(Role::Gate, &Sources { text: Some(text), ..Sources::default() }).unwrap();
@@ -309,8 +309,17 @@ pub(crate) async fn gates(count: usize, datacenters: &[&FakeDc]) -> Vec<TestGate
     gates_with(count, datacenters, "").await
 }
 
-/// The same, with more configuration.
+/// The same, with more keys of `[cluster]`.
+pub(crate) async fn gates_with_cluster(count: usize, datacenters: &[&FakeDc], keys: &str) -> Vec<TestGate> {
+    start_gates(count, datacenters, (keys, "")).await
+}
+
+/// The same, with more sections.
 pub(crate) async fn gates_with(count: usize, datacenters: &[&FakeDc], more: &str) -> Vec<TestGate> {
+    start_gates(count, datacenters, ("", more)).await
+}
+
+async fn start_gates(count: usize, datacenters: &[&FakeDc], more: (&str, &str)) -> Vec<TestGate> {
     let mut places = Vec::new();
     for number in 1..=count {
         places.push(Place::new(format!("g{number}")).await);
