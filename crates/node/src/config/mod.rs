@@ -77,15 +77,7 @@ pub struct Sources {
 impl Config {
     /// Reads a configuration; every fault at once. Reads the file, blocking.
     pub fn load(role: Role, sources: &Sources) -> Result<Self, Faults> {
-        let mut reader = Reader::default();
-        if let Some(path) = &sources.file {
-            add_file(&mut reader, path);
-        }
-        reader.add_file("configuration", sources.text.as_deref().unwrap_or_default());
-        reader.add_environment(&sources.environment);
-        for (path, text) in &sources.settings {
-            reader.add_setting(path, text);
-        }
+        let mut reader = gather(sources);
         let config = Self::read(role, &mut reader);
         relations::check(&config, &mut reader);
         match reader.faults() {
@@ -123,6 +115,18 @@ impl Config {
         let others = self.cluster.initial_members.iter().filter(|member| member.name != self.node.name);
         self.cluster.join.iter().cloned().chain(others.map(|member| member.swim.clone())).collect()
     }
+}
+
+/// Every layer, later ones over earlier ones.
+fn gather(sources: &Sources) -> Reader {
+    let mut reader = Reader::default();
+    if let Some(path) = &sources.file {
+        add_file(&mut reader, path);
+    }
+    reader.add_file("configuration", sources.text.as_deref().unwrap_or_default());
+    reader.add_environment(&sources.environment);
+    sources.settings.iter().for_each(|(path, text)| reader.add_setting(path, text));
+    reader
 }
 
 fn add_file(reader: &mut Reader, path: &std::path::Path) {

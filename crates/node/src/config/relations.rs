@@ -1,6 +1,7 @@
 //! What a configuration must fulfil beyond the type of each value.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use muster_consensus::InitialMember;
@@ -57,22 +58,28 @@ fn is_name(text: &str) -> bool {
 
 fn check_addresses(config: &Config, reader: &mut Reader) {
     for ((name, listen), (_, advertise)) in config.listen.all().into_iter().zip(config.advertise.all()) {
-        let is_open = !listen.ip().is_loopback();
-        let path = format!("listen.{name}");
-        reader.require(
-            !is_open || config.security.insecure,
-            &path,
-            format!("{listen} is not loopback and traffic is not encrypted: listen on loopback, or start with --insecure on a network that you trust"),
-        );
-        let is_reachable = name == "http" || !listen.ip().is_unspecified() || advertise.is_some();
-        reader.require(
-            is_reachable,
-            &format!("advertise.{name}"),
-            format!("is needed because {path} is {listen}"),
-        );
+        check_open(config, reader, (name, listen));
+        check_reachable(reader, (name, listen), advertise);
     }
     let (http, rpc) = (config.listen.http, config.listen.rpc);
     reader.require(http != rpc || http.port() == 0, "listen.rpc", "is the same as listen.http");
+}
+
+fn check_open(config: &Config, reader: &mut Reader, (name, listen): (&str, SocketAddr)) {
+    let message = format!(
+        "{listen} is not loopback and traffic is not encrypted: listen on loopback, or start with --insecure on a \
+         network that you trust"
+    );
+    let is_allowed = listen.ip().is_loopback() || config.security.insecure;
+    reader.require(is_allowed, &format!("listen.{name}"), message);
+}
+
+/// Clients may use any address of this machine; nodes need one that is theirs to dial.
+fn check_reachable(reader: &mut Reader, (name, listen): (&str, SocketAddr), advertise: Option<&str>) {
+    let is_for_nodes = name != "http";
+    let is_missing = is_for_nodes && listen.ip().is_unspecified() && advertise.is_none();
+    let message = format!("is needed because listen.{name} is {listen}");
+    reader.require(!is_missing, &format!("advertise.{name}"), message);
 }
 
 fn check_times(config: &Config, reader: &mut Reader) {

@@ -80,24 +80,27 @@ pub struct KeepText;
 
 /// Turns plain errors, such as those of extractors, into problem documents.
 async fn as_problem(response: Response) -> Response {
-    let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || !is_plain(&response) {
+    if !is_plain_error(&response) {
         return response;
     }
-    let allow = response.headers().get(header::ALLOW).cloned();
-    let text = axum::body::to_bytes(response.into_body(), DETAIL_BYTES_MAX).await.unwrap_or_default();
-    let mut answer = problem_of(status, &String::from_utf8_lossy(&text)).into_response();
-    if let Some(allow) = allow {
-        answer.headers_mut().insert(header::ALLOW, allow);
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, DETAIL_BYTES_MAX).await.unwrap_or_default();
+    let mut answer = problem_of(parts.status, &String::from_utf8_lossy(&text)).into_response();
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, allow.clone());
     }
     answer
 }
 
-fn is_plain(response: &Response<Body>) -> bool {
+fn is_plain_error(response: &Response<Body>) -> bool {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    is_error && is_text(response) && response.extensions().get::<KeepText>().is_none()
+}
+
+fn is_text(response: &Response<Body>) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
-    let is_text = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    is_text && response.extensions().get::<KeepText>().is_none()
+    kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
 
 fn problem_of(status: StatusCode, text: &str) -> Problem {
