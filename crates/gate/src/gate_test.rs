@@ -215,7 +215,7 @@ async fn a_key_whose_gate_died_before_the_submission_is_submitted_at_another() {
     let call = dc.submission(job, 1).await;
     let body = r#"{"workflows": ["prepare"]}"#;
     let reply = ask(gates[1].http, &format!("POST /v1/jobs/{job}/cancel"), "", body).await;
-    assert_eq!(reply.json::<Cancelled>().status.is_terminal(), false);
+    assert!(!reply.json::<Cancelled>().status.is_terminal());
     until(|| async { dc.told.lock().unwrap().cancelled.len() > 1 }).await;
     dc.report_end(&call, &gates[1].rpc).await;
     gates[0].until_status(job, JobStatus::Completed).await;

@@ -57,10 +57,16 @@ fn push_manager(from: &Reporter, state: &GateJob, entry: &mut Entry) -> Result<(
     if is_same && dc.has_accepted() {
         return Ok(());
     }
-    let is_change = dc.manager.is_some() && !is_same;
-    let mode = if is_change { ManagerMode::Transfer } else { ManagerMode::Assign };
+    let mode = mode_of(dc.manager.is_some() && !is_same);
     let (dc, manager) = (from.datacenter.clone(), from.manager.clone());
     entry.push(&UpdateDcManager { dc, manager, manager_token: from.manager_token, mode })
+}
+
+const fn mode_of(is_change: bool) -> ManagerMode {
+    match is_change {
+        true => ManagerMode::Transfer,
+        false => ManagerMode::Assign,
+    }
 }
 
 fn is_leader(known: &DcManager, from: &Reporter) -> bool {

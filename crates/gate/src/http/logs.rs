@@ -11,7 +11,7 @@ use futures_util::stream;
 use muster_consensus::Consistency;
 use muster_node::http::{Answer, Problem};
 use muster_wire::rpc::RpcError;
-use muster_wire::rpc::manager::{LogChunk, ReadJobLog};
+use muster_wire::rpc::manager::{LogChunk, LogPlace, ReadJobLog};
 use muster_wire::spec::WorkflowSpec;
 use muster_wire::{Shard, WorkflowIx};
 use serde::Deserialize;
@@ -46,7 +46,11 @@ pub(super) async fn logs(
     let sources = sources(&view.state, &params)?;
     let dc = datacenter(&view.state, params.datacenter.as_deref())?;
     let mut reading = Reading::new(&gate, (view.state, dc), (sources, params));
-    let first = reading.next().await?;
+    // A log that grows may begin much later than its answer.
+    let first = match reading.params.follow {
+        true => None,
+        false => reading.next().await?,
+    };
     let rest = stream::unfold((first, reading), |(first, mut reading)| async move {
         let bytes = match first {
             Some(bytes) => bytes,
@@ -108,6 +112,7 @@ struct Reading {
     offset: u64,
     has_several: bool,
     is_begun: bool,
+    is_named: bool,
     params: Params,
 }
 
@@ -115,7 +120,7 @@ impl Reading {
     fn new(gate: &Gate, (job, dc): (GateJob, String), (sources, params): (VecDeque<Source>, Params)) -> Self {
         let has_several = sources.len() > 1;
         let (gate, offset) = (gate.clone(), 0);
-        Self { gate, job, dc, sources, offset, has_several, is_begun: false, params }
+        Self { gate, job, dc, sources, offset, has_several, is_begun: false, is_named: false, params }
     }
 
     /// The next bytes; `None` at the end. An error ends the answer.
@@ -127,12 +132,31 @@ impl Reading {
                 return Ok(Some(bytes));
             }
             if self.is_begun {
-                tokio::time::sleep(POLL).await;
+                self.wait().await;
             }
         }
     }
 
-    async fn read(&self, source: &Source) -> Answer<Option<LogChunk>> {
+    /// Until there may be more; a job that ends meanwhile is seen.
+    async fn wait(&mut self) {
+        tokio::time::sleep(POLL).await;
+        if let Ok(view) = self.gate.view(self.job.job).await {
+            self.job = view.state;
+        }
+    }
+
+    /// A job that was purged in its datacenter has ended: its result says where the log is.
+    async fn read(&mut self, source: &Source) -> Answer<Option<LogChunk>> {
+        let first = self.ask(source).await;
+        if !matches!(first, Asked::Said(RpcError::Gone { .. } | RpcError::UnknownJob)) {
+            return self.heard(first);
+        }
+        self.job = self.gate.read(self.job.job, Consistency::Linearizable).await?.state;
+        let second = self.ask(source).await;
+        self.heard(second)
+    }
+
+    async fn ask(&self, source: &Source) -> Asked<LogChunk> {
         let from_end = self.params.tail.is_some() && !self.is_begun;
         let call = ReadJobLog {
             job: self.job.job,
@@ -140,9 +164,16 @@ impl Reading {
             shard: source.shard,
             offset: (!from_end).then_some(self.offset),
             limit: CHUNK_BYTES,
+            place: self.place(source),
             forwarded: false,
         };
-        self.heard(ask_datacenter(&self.gate, (&self.job, &self.dc), &call).await)
+        ask_datacenter(&self.gate, (&self.job, &self.dc), &call).await
+    }
+
+    fn place(&self, source: &Source) -> Option<LogPlace> {
+        let (_, result) = self.job.dc(&self.dc)?.workflow_results.get(&source.workflow)?;
+        let shard = result.shards.iter().find(|shard| shard.shard == source.shard)?;
+        Some(LogPlace { attempt: shard.attempt, worker: shard.worker.clone() })
     }
 
     fn heard(&self, asked: Asked<LogChunk>) -> Answer<Option<LogChunk>> {
@@ -171,6 +202,7 @@ impl Reading {
         let at_end = self.is_end(&chunk);
         self.offset = chunk.offset + chunk.bytes.len() as u64;
         self.is_begun = true;
+        self.is_named = true;
         if at_end {
             self.move_on();
         }
@@ -181,12 +213,16 @@ impl Reading {
     /// Is nothing more to be sent of this log?
     fn is_end(&self, chunk: &LogChunk) -> bool {
         let is_short = (chunk.bytes.len() as u32) < CHUNK_BYTES;
-        chunk.finished || (is_short && !self.params.follow)
+        chunk.finished || (is_short && !self.is_growing())
+    }
+
+    fn is_growing(&self) -> bool {
+        self.params.follow && !self.job.is_terminal()
     }
 
     /// There is no such log: yet when following, at all otherwise.
     fn skip(&mut self) -> Option<Bytes> {
-        match self.params.follow {
+        match self.is_growing() {
             true => self.is_begun = true,
             false => self.move_on(),
         }
@@ -197,10 +233,11 @@ impl Reading {
         self.sources.pop_front();
         self.offset = 0;
         self.is_begun = false;
+        self.is_named = false;
     }
 
     fn header(&self, source: &Source) -> String {
-        match self.has_several && self.offset == 0 {
+        match self.has_several && !self.is_named {
             true => format!("==> {}[{}] <==\n", source.name, source.shard),
             false => String::new(),
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calls;
-use crate::ids::{JobId, Shard, Token, WorkflowIx};
+use crate::ids::{Attempt, JobId, Shard, Token, WorkflowIx};
 use crate::job::{CancelOrder, Digest, JobStatus};
 use crate::node::NodeRef;
 use crate::spec::JobSpec;
@@ -113,9 +113,21 @@ pub struct ReadJobLog {
     pub offset: Option<u64>,
     /// At most so many bytes (≤ 256 KiB).
     pub limit: u32,
+    /// Where the log is, as the gate knows from the job's result: a manager that has purged the job asks there.
+    #[serde(default)]
+    pub place: Option<LogPlace>,
     /// Already forwarded once.
     #[serde(default)]
     pub forwarded: bool,
+}
+
+/// The attempt whose result was accepted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The worker's name.
+    pub worker: String,
 }
 
 /// A piece of a log.
