@@ -127,6 +127,11 @@ impl Core {
         started.is_some_and(|started| started.phase.is_open())
     }
 
+    /// Every job that is known.
+    pub fn known_jobs(&self) -> Vec<JobId> {
+        self.jobs.keys().copied().collect()
+    }
+
     /// Is anything known of the job?
     pub fn knows(&self, id: JobId) -> bool {
         self.jobs.contains_key(&id)

@@ -1,0 +1,103 @@
+//! From a configuration to a running worker.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use muster_node::process::{self, Program, Stop};
+use muster_node::{Base, BootError, BootParts};
+use muster_runtime::TaskKind;
+use muster_runtime::task::Late;
+use muster_wire::{NodeRef, Role};
+
+use crate::config::WorkerConfig;
+use crate::http;
+use crate::shell::{Shell, ShellParts, restore, service};
+use crate::store::Folders;
+use crate::worker::Worker;
+
+const FOLDERS: TaskKind = TaskKind::new("worker_folders");
+
+/// Why a worker does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Identity, addresses or the failure detector.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The folders of the worker cannot be used: check `node.data_dir` and `worker.log_dir`.
+    #[error("the worker's folders cannot be used: {0}")]
+    Folders(#[from] std::io::Error),
+}
+
+/// A running worker. Cheap to clone: clones are the same worker.
+#[derive(Clone)]
+pub struct WorkerNode {
+    /// What every node has.
+    pub base: Base,
+    worker: Arc<Worker>,
+}
+
+/// Starts a worker: cleans up after an earlier process of it, then takes work.
+pub async fn run(parts: BootParts) -> Result<WorkerNode, WorkerError> {
+    let base = Base::start(parts).await?;
+    let shell = shell(&base).await?;
+    restore(&shell).await?;
+    shell.start();
+    base.links.serve(service(&shell));
+    let worker = Arc::new(Worker { shell, additions: base.additions.clone() });
+    worker.show();
+    base.set_plain_routes(http::routes(&worker));
+    Ok(WorkerNode { base, worker })
+}
+
+async fn shell(base: &Base) -> Result<Arc<Shell>, WorkerError> {
+    let config = WorkerConfig::new(&base.config);
+    let (data_dir, log_dir) = (base.config.node.data_dir.clone(), config.log_dir.clone());
+    let made = base.scope.spawn_blocking(FOLDERS, move || Folders::make(&data_dir, log_dir.as_deref()));
+    let folders = made.await.ok_or(BootError::Stopped)??;
+    Ok(Shell::new(ShellParts {
+        config,
+        me: me(base),
+        datacenter: base.config.node.datacenter.clone(),
+        folders,
+        links: base.links.clone(),
+        swim: base.swim.clone(),
+        scope: base.scope.clone(),
+        clock: base.clock.clone(),
+    }))
+}
+
+fn me(base: &Base) -> NodeRef {
+    NodeRef {
+        id: base.identity.node,
+        generation: base.identity.generation,
+        member: base.identity.member,
+        name: base.config.node.name.clone(),
+        addr: base.rpc_advertised.clone(),
+    }
+}
+
+impl WorkerNode {
+    /// Takes no more work, stops what runs, tells or keeps its results, says goodbye and ends every task; names those
+    /// that are late.
+    pub async fn shutdown(&self, within: Duration) -> Result<(), Late> {
+        let began = self.base.clock.now();
+        self.worker.stop().await;
+        self.base.shutdown(within.saturating_sub(self.base.clock.now() - began)).await
+    }
+}
+
+impl Stop for WorkerNode {
+    fn stop(&self, within: Duration) -> BoxFuture<'_, Result<(), Late>> {
+        Box::pin(self.shutdown(within))
+    }
+}
+
+/// The program `muster-worker`: runs until SIGTERM or SIGINT. 0: stopped when told to; 1: failed; 2: usage.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let program =
+        Program { name: "muster-worker", about: "A worker: runs shards as processes", role: Role::Worker };
+    process::run(program, arguments.into_iter().collect(), |parts| async { Ok(run(parts).await?) })
+}
