@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod context;
+mod dev;
 mod exit;
 mod failure;
 mod follow;

@@ -38,8 +38,13 @@ use muster_wire::Role;
 pub use node::ManagerNode;
 
 /// The program `muster-manager`: reads flags and configuration, runs a manager until told to stop.
-pub fn main(arguments: Vec<OsString>) -> ExitCode {
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let about = "Runs jobs in one datacenter, together with its other managers";
     let program = Program { name: "muster-manager", about, role: Role::Manager };
-    process::run(program, arguments, |parts| async move { Ok(ManagerNode::start(parts).await?) })
+    process::run(program, arguments.into_iter().collect(), |parts| async move { Ok(ManagerNode::start(parts).await?) })
 }
+
+#[cfg(test)]
+mod manager_test;
+#[cfg(test)]
+mod testkit;

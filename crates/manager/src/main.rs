@@ -1,7 +1,5 @@
-//! The manager node's program.
+//! `muster-manager`: a manager node.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    muster_manager::main(std::env::args_os().collect())
+fn main() -> std::process::ExitCode {
+    muster_manager::main_with(std::env::args_os())
 }
