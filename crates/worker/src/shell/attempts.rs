@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use muster_runtime::{TaskKind, crash_point};
+use muster_wire::job::Exit;
 use muster_wire::rpc::worker::{ReportShardResult, StartShard};
 use tokio::sync::watch;
 
@@ -12,6 +13,8 @@ use crate::process::attempt::{self, Controls, Ended, Launch};
 use crate::process::report::Report;
 use crate::store::{At, Begun, Owed};
 
+/// The longest reason of an exit.
+const ERROR_BYTES_MAX: usize = 4 * 1024;
 /// Vital: an attempt without its task would hold its cores for ever.
 const ATTEMPT: TaskKind = TaskKind::vital("worker_attempt");
 
@@ -88,7 +91,7 @@ impl Shell {
             dispatch: order.dispatch,
             worker: self.me.clone(),
             key: order.key,
-            exit: ended.exit,
+            exit: bounded(ended.exit),
             outputs: ended.report.outputs,
             context: ended.report.context,
             stats: ended.report.stats,
@@ -118,4 +121,11 @@ impl Shell {
         };
         self.on_disk(work).await;
     }
+}
+
+fn bounded(mut exit: Exit) -> Exit {
+    if let Some(error) = &mut exit.error {
+        error.truncate(error.floor_char_boundary(ERROR_BYTES_MAX));
+    }
+    exit
 }

@@ -38,12 +38,11 @@ impl Shell {
         let results = join_all(round.results.iter().map(|result| self.deliver_result(&target, result)));
         let progress = self.deliver_progress(&target, round.progress.as_ref());
         let (mut outcomes, progress) = tokio::join!(results, progress);
-        outcomes.push(progress);
-        let outcome = outcomes.into_iter().max_by_key(Outcome::weight).unwrap_or(Outcome::Told);
-        if matches!(outcome, Outcome::Told) {
+        outcomes.extend(progress);
+        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Told)) {
             self.decide(|core, now, _| core.reached(job, now));
         }
-        outcome
+        outcomes.into_iter().max_by_key(Outcome::weight).unwrap_or(Outcome::Told)
     }
 
     async fn deliver_result(self: &Arc<Self>, target: &NodeRef, result: &ReportShardResult) -> Outcome {
@@ -65,11 +64,14 @@ impl Shell {
         self.decide(|core, now, _| core.acknowledged(at.job, at.key, now));
     }
 
-    async fn deliver_progress(&self, target: &NodeRef, progress: Option<&ReportShardProgress>) -> Outcome {
-        let Some(progress) = progress else { return Outcome::Told };
-        match self.links.call_node(target, progress, PROGRESS_WITHIN).await {
-            Ok(_) => Outcome::Told,
-            Err(error) => Outcome::of(error),
+    async fn deliver_progress(
+        &self,
+        target: &NodeRef,
+        progress: Option<&ReportShardProgress>,
+    ) -> Option<Outcome> {
+        match self.links.call_node(target, progress?, PROGRESS_WITHIN).await {
+            Ok(_) => Some(Outcome::Told),
+            Err(error) => Some(Outcome::of(error)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use muster_runtime::{Backoff, TaskKind};
 use muster_wire::job::AttemptState;
 use muster_wire::rpc::worker::{ProgressRow, ReportShardProgress, ReportShardResult};
-use muster_wire::{JobId, NodeRef, Token};
+use muster_wire::{JobId, NodeId, NodeRef, Token};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -19,8 +19,10 @@ const HERALD: TaskKind = TaskKind::new("worker_herald");
 const RESULTS_AT_ONCE: usize = 32;
 /// Between two progress calls.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
-/// Progress without news: it shows that the manager is there.
-const PROGRESS_AT_LEAST: Duration = Duration::from_secs(5);
+/// Progress without news: an empty call, whose answer shows that the manager is there.
+const SILENCE_MOST: Duration = Duration::from_secs(5);
+/// So many of those calls within the orphan's grace.
+const CALLS_IN_GRACE: u32 = 6;
 /// Hints followed without a pause.
 const HINTS_MAX: u32 = 3;
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -50,9 +52,11 @@ struct Herald {
     wake: Arc<Notify>,
     backoff: Backoff,
     hints: u32,
-    /// When progress was last told, and when all of it was.
-    told: Instant,
-    told_all: Instant,
+    /// When progress was last told.
+    told: Option<Instant>,
+    /// Who has been told all of it, under which token.
+    told_to: Option<(NodeId, Token)>,
+    silence: Duration,
 }
 
 /// What comes after a round.
@@ -67,16 +71,16 @@ enum Next {
 
 impl Herald {
     fn new(shell: Arc<Shell>, job: JobId, wake: Arc<Notify>) -> Self {
-        let now = shell.clock.now();
         let backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
-        Self { shell, job, wake, backoff, hints: 0, told: now, told_all: now }
+        let silence = SILENCE_MOST.min(shell.config.limits.orphan_grace / CALLS_IN_GRACE);
+        Self { shell, job, wake, backoff, hints: 0, told: None, told_to: None, silence }
     }
 
     async fn run(mut self) {
         while let Some(round) = self.round() {
             let before = round.target.clone();
             let next = match round.is_empty() {
-                true => Next::Pause(PROGRESS_EVERY),
+                true => self.pause(),
                 false => self.tell(round).await,
             };
             self.wait(next, before).await;
@@ -93,30 +97,48 @@ impl Herald {
             return None;
         };
         let results = engine.results(self.job, token);
-        let rows = self.rows(&mut engine);
+        let to = target.as_ref().map(|target| (target.id, token));
+        let rows = self.rows(&mut engine, to);
         let worker = self.shell.me.clone();
-        let progress =
-            (!rows.is_empty()).then_some(ReportShardProgress { job: self.job, token, worker, rows });
+        let progress = rows.map(|rows| ReportShardProgress { job: self.job, token, worker, rows });
         Some(Round { target, results, progress })
     }
 
-    /// Rows of attempts with news; of all when that is due.
-    fn rows(&self, engine: &mut Engine) -> Vec<ProgressRow> {
-        let now = self.shell.clock.now();
-        if now.saturating_duration_since(self.told) < PROGRESS_EVERY {
-            return Vec::new();
+    /// Rows of attempts with news, or of all for a leader that was not told yet. `None`: there is nothing to tell now.
+    fn rows(&self, engine: &mut Engine, to: Option<(NodeId, Token)>) -> Option<Vec<ProgressRow>> {
+        let silent = self.silent_for();
+        if silent < PROGRESS_EVERY {
+            return None;
         }
-        let all = now.saturating_duration_since(self.told_all) >= PROGRESS_AT_LEAST;
-        let running = engine.running.iter_mut().filter(|(at, _)| at.job == self.job);
+        let mut running = engine.running.iter_mut().filter(|(at, _)| at.job == self.job).peekable();
+        running.peek()?;
+        let all = self.told_to != to;
         let news = running.filter(|(_, running)| all || running.has_news());
-        news.map(|(at, running)| running.row(*at)).collect()
+        let rows: Vec<ProgressRow> = news.map(|(at, running)| running.row(*at)).collect();
+        (!rows.is_empty() || silent >= self.silence).then_some(rows)
+    }
+
+    fn silent_for(&self) -> Duration {
+        let now = self.shell.clock.now();
+        self.told.map_or(Duration::MAX, |told| now.saturating_duration_since(told))
+    }
+
+    /// Until progress may be told again.
+    fn pause(&self) -> Next {
+        match PROGRESS_EVERY.saturating_sub(self.silent_for()) {
+            Duration::ZERO => Next::Pause(PROGRESS_EVERY),
+            left => Next::Pause(left),
+        }
     }
 
     async fn tell(&mut self, round: Round) -> Next {
-        let progress = round.progress.as_ref().map(|progress| progress.rows.len());
+        let target = round.target.as_ref().map(|target| target.id);
+        let token = round.progress.as_ref().map(|progress| progress.token);
         let outcome = self.shell.deliver(self.job, round).await;
-        if progress.is_some() {
-            self.note_told(matches!(outcome, Outcome::Told));
+        if let Some(token) = token {
+            let heard = matches!(outcome, Outcome::Told);
+            self.told = Some(self.shell.clock.now());
+            self.told_to = target.filter(|_| heard).map(|target| (target, token));
         }
         match outcome {
             Outcome::Told => self.go_on(),
@@ -126,22 +148,12 @@ impl Herald {
         }
     }
 
-    /// What was not heard is told again with all the rest.
-    fn note_told(&mut self, heard: bool) {
-        let now = self.shell.clock.now();
-        self.told = now;
-        match heard {
-            true => self.told_all = now,
-            false => self.told_all = self.told_all.min(now.checked_sub(PROGRESS_AT_LEAST).unwrap_or(now)),
-        }
-    }
-
     fn go_on(&mut self) -> Next {
         self.backoff.reset();
         self.hints = 0;
         match self.shell.engine().owes(self.job) {
             true => Next::Again,
-            false => Next::Pause(PROGRESS_EVERY),
+            false => self.pause(),
         }
     }
 
@@ -158,7 +170,7 @@ impl Herald {
     fn give_up(&self) -> Next {
         let job = self.job;
         self.shell.decide(|core, _, out| core.gone(job, out));
-        Next::Pause(PROGRESS_EVERY)
+        self.pause()
     }
 
     /// The known manager does not take it: somebody else may lead.
