@@ -41,7 +41,9 @@ pub use node::ManagerNode;
 pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let about = "Runs jobs in one datacenter, together with its other managers";
     let program = Program { name: "muster-manager", about, role: Role::Manager };
-    process::run(program, arguments.into_iter().collect(), |parts| async move { Ok(ManagerNode::start(parts).await?) })
+    process::run(program, arguments.into_iter().collect(), |parts| async move {
+        Ok(ManagerNode::start(parts).await?)
+    })
 }
 
 #[cfg(test)]
