@@ -30,8 +30,8 @@ const RETRY_MS: u64 = 1000;
 const RETRY_JITTER_MS: u64 = 500;
 /// A group without a leader is tried within this once a member can be reached again.
 const SOON_MS: u64 = 150;
-/// The fast loop's first pause is this part of a heartbeat: a few round trips.
-const PAUSE_PER_HEARTBEAT: u64 = 100;
+/// The fast loop's first pause is this part of a heartbeat: some round trips, since a new campaign ends the one before.
+const PAUSE_PER_HEARTBEAT: u64 = 30;
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
     let host = host.clone();
@@ -79,18 +79,47 @@ impl<M: Machine> Host<M> {
     /// A bounded, jittered loop until somebody else leads.
     async fn elect_one<G: Machine>(&self, group: &Group<G>, dead: MemberNumber) {
         group.forget_contact();
+        if group.drop_promise(dead).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(self.first_pause() * group.rank(dead) as u32).await;
         for tried in 0..FAST_TRIES {
             if is_led_by_another(group, dead) || group.campaign(Some(dead)).await.is_err() {
                 return;
             }
             metrics::counter!("muster_group_elections_total").increment(1);
-            tokio::time::sleep(self.fast_pause(tried)).await;
+            group.await_verdict(self.fast_pause(tried), self.patience()).await;
         }
     }
 
+    fn first_pause(&self) -> Duration {
+        Duration::from_millis((self.config.profile.timing().heartbeat_ms / PAUSE_PER_HEARTBEAT).max(1))
+    }
+
     fn fast_pause(&self, tried: u32) -> Duration {
-        let first = (self.config.profile.timing().heartbeat_ms / PAUSE_PER_HEARTBEAT).max(1);
-        Duration::from_millis((first << tried.min(4)) + random::below(first))
+        let first = self.first_pause();
+        first * (1 << tried.min(7)) + first.mul_f64(random::below(100) as f64 / 100.0)
+    }
+
+    /// How long an election may take on slow disks before another campaign ends it.
+    fn patience(&self) -> Duration {
+        let half_ms = self.config.profile.timing().heartbeat_ms / 2;
+        Duration::from_millis(half_ms + random::below(half_ms))
+    }
+
+    /// A vote has ended a leadership: if it comes to nothing, this host tries soon, for its log may be the longest.
+    pub(crate) fn on_leader_lost<G: Machine>(
+        self: &Arc<Self>,
+        group: &Arc<Group<G>>,
+        standing: &Arc<Standing>,
+    ) {
+        let (host, group, standing) = (self.clone(), group.clone(), standing.clone());
+        self.scope().spawn_until_stop(FAST, async move {
+            group.await_verdict(Duration::ZERO, host.patience()).await;
+            if group.leader().is_none() {
+                try_once(&group, &standing).await;
+            }
+        });
     }
 
     /// Every group without a leader, for ever: those with waiting callers first, at a bounded rate.

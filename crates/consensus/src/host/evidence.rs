@@ -10,7 +10,7 @@ use muster_runtime::TaskKind;
 use muster_swim::Event;
 use muster_wire::hello::Hello;
 use muster_wire::rpc::raft::{LeaderGone, LeaderGoneReply};
-use muster_wire::{Generation, MemberNumber, NodeId, NodeRef};
+use muster_wire::{Generation, MemberNumber, NodeId};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Host;
@@ -36,13 +36,9 @@ pub(crate) struct Gone {
 }
 
 impl Gone {
-    fn process(hello: &Hello) -> Self {
-        Self { node: hello.node, member: hello.member, generation: hello.generation }
-    }
-
     /// Every process before this one.
-    fn before(hello: &Hello) -> Self {
-        Self { generation: Generation(hello.generation.0.saturating_sub(1)), ..Self::process(hello) }
+    fn before(self) -> Self {
+        Self { generation: Generation(self.generation.0.saturating_sub(1)), ..self }
     }
 }
 
@@ -58,30 +54,27 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// Numbers count within one cluster only.
     fn on_link(self: &Arc<Self>, event: &LinkEvent) {
-        if peer_of(event).is_some_and(|peer| self.peers().is_of_our_cluster(peer)) {
-            self.on_member_link(event);
-        }
-    }
-
-    fn on_member_link(self: &Arc<Self>, event: &LinkEvent) {
+        let Some(process) = peer_of(event).and_then(|peer| self.process_of(peer)) else { return };
         match event {
-            LinkEvent::Up { peer, .. } => self.on_up(peer),
-            LinkEvent::Down { peer, cause: DownCause::Silent, .. } => {
-                self.on_process_gone(Gone::process(peer), "silent")
-            }
-            LinkEvent::Refused { peer: Some(peer), .. } => {
-                self.on_process_gone(Gone::process(peer), "refused")
-            }
-            LinkEvent::Down { .. } | LinkEvent::Refused { peer: None, .. } => {}
+            LinkEvent::Up { peer, .. } => self.on_up(peer, process),
+            LinkEvent::Down { cause: DownCause::Silent, .. } => self.on_process_gone(process, "silent"),
+            LinkEvent::Refused { .. } => self.on_process_gone(process, "refused"),
+            LinkEvent::Down { .. } => {}
         }
     }
 
-    fn on_up(self: &Arc<Self>, peer: &Hello) {
-        self.peers().learn_hello(peer);
-        self.on_processes_gone(Gone::before(peer), "restarted");
-        self.wake_towards(Some(peer.member));
+    /// The member at the other end; `None` for others. A handshake of before the founding does not name the member.
+    fn process_of(&self, hello: &Hello) -> Option<Gone> {
+        self.peers().learn_hello(hello);
+        let member = self.peers().member_of(hello.node)?;
+        Some(Gone { node: hello.node, member, generation: hello.generation })
+    }
+
+    fn on_up(self: &Arc<Self>, peer: &Hello, process: Gone) {
+        tracing::debug!(member = %process.member, generation = %peer.generation, "a member can be reached");
+        self.on_processes_gone(process.before(), "restarted");
+        self.wake_towards(Some(process.member));
     }
 
     async fn follow_deaths(self: Arc<Self>) {
@@ -100,8 +93,7 @@ impl<M: Machine> Host<M> {
     }
 
     fn on_node_gone(self: &Arc<Self>, (node, generation): (NodeId, Generation), why: &'static str) {
-        let known = self.peers().others().into_iter().find(|other| other.id == node);
-        if let Some(NodeRef { member, .. }) = known {
+        if let Some(member) = self.peers().member_of(node) {
             self.on_process_gone(Gone { node, member, generation }, why);
         }
     }

@@ -91,6 +91,13 @@ impl Peers {
         swim.into_iter().chain(self.shared.links.addr_of(id)).collect()
     }
 
+    /// The number of another member.
+    pub(crate) fn member_of(&self, node: NodeId) -> Option<MemberNumber> {
+        let book = self.shared.book.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let found = book.values().rev().find(|known| known.id == node).map(|known| known.member);
+        found.filter(|member| *member != self.shared.me.member)
+    }
+
     /// Every known member but this node.
     pub(crate) fn others(&self) -> Vec<NodeRef> {
         let me = self.me().member;

@@ -91,13 +91,13 @@ impl<M: Machine> Host<M> {
     }
 
     /// Follows who leads until the instance ends.
-    async fn watch_group(&self, slot: &Arc<Slot<M>>, group: &Arc<Group<M>>) {
+    async fn watch_group(self: &Arc<Self>, slot: &Arc<Slot<M>>, group: &Arc<Group<M>>) {
         self.watch_leader(group, &slot.standing, || self.set_led(slot.job(), group.led_term())).await;
         self.note_end(slot, group);
     }
 
     /// Follows who leads the directory until its instance ends; without it this node is of no use.
-    pub(crate) async fn watch_directory(&self) {
+    pub(crate) async fn watch_directory(self: &Arc<Self>) {
         self.watch_leader(self.directory.group(), &self.directory_standing, || {}).await;
         if !self.is_closing() {
             let why = self.directory.group().fault();
@@ -106,11 +106,23 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    async fn watch_leader<G: Machine>(&self, group: &Group<G>, standing: &Standing, changed: impl Fn()) {
+    async fn watch_leader<G: Machine>(
+        self: &Arc<Self>,
+        group: &Arc<Group<G>>,
+        standing: &Arc<Standing>,
+        changed: impl Fn(),
+    ) {
         let mut metrics = group.raft.server_metrics();
+        let mut before = None;
         loop {
             drop(metrics.borrow_and_update());
-            standing.note_leader(group.leader().map(|leader| self.led_by(leader)));
+            let leader = group.leader();
+            tracing::debug!(group = %group.id, me = %group.me, ?leader, "who leads");
+            standing.note_leader(leader.map(|leader| self.led_by(leader)));
+            if before.is_some() && leader.is_none() {
+                self.on_leader_lost(group, standing);
+            }
+            before = leader;
             changed();
             if metrics.changed().await.is_err() {
                 return;

@@ -1,8 +1,13 @@
 //! Elections on evidence. The host decides when; pre-vote and the log decide who.
 
+use std::time::Duration;
+
 use muster_machine::Machine;
 use muster_wire::MemberNumber;
+use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::TransferLeaderRequest;
+use openraft::vote::RaftVote as _;
+use tokio::time::timeout_at;
 
 use super::group::Group;
 use crate::error::ProposeError;
@@ -18,11 +23,35 @@ impl<M: Machine> Group<M> {
         if let Some(dead) = dead.filter(|dead| *dead != self.me.member()) {
             self.drop_promise(dead).await?;
         }
+        let vote = self.raft.server_metrics().borrow_watched().vote;
+        tracing::debug!(group = %self.id, me = %self.me, ?dead, %vote, "campaign");
         self.raft.trigger().elect(voters.len() > 1).await.map_err(|_| ProposeError::NotServing)
     }
 
+    /// Rests after a campaign; an election under way, anybody's, is given some more time: another campaign would end it.
+    pub(crate) async fn await_verdict(&self, rest: Duration, patience: Duration) {
+        tokio::time::sleep(rest).await;
+        let deadline = self.clock.now() + patience;
+        let mut metrics = self.raft.server_metrics();
+        while !metrics.borrow_and_update().vote.is_committed() {
+            if !matches!(timeout_at(deadline, metrics.changed()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    /// How many other survivors campaign before this one: they start one after the other, so that the first one wins.
+    /// The order differs between groups, which spreads their leaders.
+    pub(crate) fn rank(&self, dead: MemberNumber) -> u64 {
+        let survivors = self.membership().0.into_iter().filter(|voter| voter.member() != dead);
+        let mut survivors: Vec<u64> = survivors.map(|voter| voter.0).collect();
+        let by = (self.id.0 as usize).checked_rem(survivors.len()).unwrap_or(0);
+        survivors.rotate_left(by);
+        survivors.iter().position(|voter| *voter == self.me.0).unwrap_or(0) as u64
+    }
+
     /// Waives only the local timing promise to the leader that is gone; ignored if the vote has moved on.
-    async fn drop_promise(&self, dead: MemberNumber) -> Result<(), ProposeError> {
+    pub(crate) async fn drop_promise(&self, dead: MemberNumber) -> Result<(), ProposeError> {
         let vote = self.metrics().vote;
         let leader = vote.leader_id().node_id;
         if !vote.is_committed() || muster_wire::RaftId(leader).member() != dead {

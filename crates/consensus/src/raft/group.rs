@@ -2,15 +2,14 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use muster_machine::{Machine, Replica};
 use muster_runtime::{Clock, TaskScope};
 use muster_wal::{GroupError, GroupKey, LogReader, Wal};
-use muster_wire::rpc::raft::BirthSet;
+use muster_wire::rpc::raft::{BirthSet, VoteFor};
 use muster_wire::{GroupId, JobId, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::{Config, Raft, RaftMetrics, ServerState};
@@ -18,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::birth::{self, SeedError, Seeded};
+use super::convert;
 use super::incoming::Pieces;
 use super::machine::StateMachine;
 use super::network::Wires;
@@ -90,6 +90,8 @@ pub(crate) struct Group<M: Machine> {
     epoch: Instant,
     /// Milliseconds after the epoch at which a leader was last heard of; 0 for never.
     contact_ms: AtomicU64,
+    /// The vote of a leader whose process is gone.
+    deaf_to: Mutex<Option<VoteFor>>,
 }
 
 impl<M: Machine> Group<M> {
@@ -118,6 +120,7 @@ impl<M: Machine> Group<M> {
             log: reader,
             epoch: ground.epoch,
             contact_ms: AtomicU64::new(0),
+            deaf_to: Mutex::new(None),
         })
     }
 
@@ -141,14 +144,19 @@ impl<M: Machine> Group<M> {
         now.saturating_sub(Duration::from_millis(self.contact_ms.load(Ordering::Relaxed)))
     }
 
-    /// A leader's frame was accepted.
-    pub(crate) fn note_contact(&self) {
+    /// A leader's frame was accepted. The last frames of a process that is gone may come after the news of its end.
+    pub(crate) fn note_contact(&self, vote: VoteFor) {
+        if *self.deaf_to.lock().unwrap_or_else(PoisonError::into_inner) == Some(vote) {
+            return;
+        }
         let now = self.clock.now().saturating_duration_since(self.epoch).as_millis();
         self.contact_ms.store(u64::try_from(now).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
     }
 
-    /// What was heard of a leader counts no more: its process is gone.
+    /// What was heard of the leader counts no more: its process is gone.
     pub(crate) fn forget_contact(&self) {
+        let vote = convert::wire_vote(&self.raft.server_metrics().borrow_watched().vote);
+        *self.deaf_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(vote);
         self.contact_ms.store(0, Ordering::Relaxed);
     }
 

@@ -36,7 +36,7 @@ impl<M: Machine> Group<M> {
         let answer = self.raft.append_entries(request).await.map_err(not_serving)?;
         let answer = convert::wire_appended(&answer);
         if !matches!(answer, RaftAppended::HigherVote(_)) {
-            self.note_contact();
+            self.note_contact(call.vote);
         }
         Ok(answer)
     }
@@ -67,7 +67,7 @@ impl<M: Machine> Group<M> {
         let whole = Snapshot { meta, snapshot: SnapshotBytes(state) };
         let answer =
             self.raft.install_full_snapshot(convert::vote(&vote), whole).await.map_err(not_serving)?;
-        self.note_contact();
+        self.note_contact(vote);
         Ok(RaftSnapshotTaken { vote: convert::wire_vote(&answer.vote) })
     }
 
