@@ -159,6 +159,14 @@ async fn a_full_link_is_busy_for_others_but_not_for_control_calls() {
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_is_answered_for() {
+    let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
+    let outcome = a.links.call(&b.addr, &Echo { text: "panic".into() }, SOON).await;
+    assert!(matches!(outcome, Err(CallError::Rpc(RpcError::Unknown { .. }))), "{outcome:?}");
+    assert_eq!(a.echo(&b).await, Ok("hi".into()));
+}
+
+#[tokio::test]
 async fn a_dropped_call_gives_its_place_back() {
     let config = LinkConfig { in_flight_per_peer: 1, ..quick() };
     let (a, b) = (TestNode::start_with(1, config, |_| {}).await, TestNode::start(2).await);

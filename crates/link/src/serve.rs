@@ -1,10 +1,13 @@
 //! Requests of peers: one bounded task each. The reader never waits.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use muster_runtime::TaskKind;
 use muster_wire::frame::{Frame, Kind, PAYLOAD_BYTES_MAX};
+use muster_wire::hello::Hello;
 use muster_wire::rpc::RpcError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -13,6 +16,7 @@ use crate::config::CONTROL_METHODS_END;
 use crate::connection::PING;
 use crate::links::Inner;
 use crate::pipe::Close;
+use crate::service::Service;
 
 const SERVE: TaskKind = TaskKind::new("link_serve");
 /// What a refused peer is told to wait.
@@ -54,7 +58,7 @@ fn begin_task(inner: &Arc<Inner>, link: &Arc<Inbound>, request: Frame) -> Result
     let service = inner.service().ok_or(RpcError::Busy { retry_after_ms: RETRY_AFTER_MS })?;
     let (link, write_timeout) = (link.clone(), inner.config.write_timeout);
     inner.scope.spawn_until_stop(SERVE, async move {
-        let answer = service.serve(link.peer(), request.method, request.payload).await;
+        let answer = answer_of(service.as_ref(), link.peer(), (request.method, request.payload)).await;
         let sending = link.pipe.send(answer_frame(request.correlation, answer));
         if tokio::time::timeout(write_timeout, sending).await.is_err() {
             link.pipe.close(Close::Here);
@@ -62,6 +66,20 @@ fn begin_task(inner: &Arc<Inner>, link: &Arc<Inbound>, request: Frame) -> Result
         drop(place);
     });
     Ok(())
+}
+
+/// A handler that panics is answered for, so that the caller need not wait for its deadline.
+async fn answer_of(
+    service: &dyn Service,
+    peer: Arc<Hello>,
+    (method, payload): (u32, Bytes),
+) -> Result<Bytes, RpcError> {
+    let serving = AssertUnwindSafe(async { service.serve(peer, method, payload).await }).catch_unwind();
+    serving.await.unwrap_or_else(|_| {
+        tracing::error!(method, "the handler of a call panicked");
+        metrics::counter!("muster_task_panics_total", "kind" => SERVE.name).increment(1);
+        Err(RpcError::Unknown { why: "the handler of the call failed".into() })
+    })
 }
 
 fn overload() -> RpcError {

@@ -106,7 +106,10 @@ impl TestNode {
 
 fn service(gate: Arc<Notify>) -> Arc<dyn Service> {
     router()
-        .on::<Echo, _, _>(|_, call| async move { Ok(call.text) })
+        .on::<Echo, _, _>(|_, call| async move {
+            assert_ne!(call.text, "panic");
+            Ok(call.text)
+        })
         .on::<Wait, _, _>(move |_, call| {
             let gate = gate.clone();
             async move {
