@@ -248,3 +248,49 @@ async fn how_long_a_failover_takes() {
         }
     }
 }
+
+/// Raft replicates before its own flush: after a power cut the leader may lack an entry that the others acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_lost_its_unflushed_tail_never_reuses_an_acknowledged_log_id() {
+    logs();
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes[0].put(JOB, 1).await.unwrap();
+    nodes[0].put(JOB, 2).await.unwrap();
+    let group = nodes[0].coordinator.group(JOB).unwrap();
+    assert_eq!((group.role, group.term), ("leader", 1));
+    for node in &nodes {
+        eventually("the last write is everywhere", || async {
+            (node.coordinator.group(JOB)?.last_log == group.last_log).then_some(())
+        })
+        .await;
+    }
+    for node in nodes {
+        node.kill().await;
+    }
+    cut_tail(site.dirs[0].path(), group.group.0, group.last_log.unwrap());
+    let nodes = site.nodes().await;
+    assert_eq!(nodes[0].put(JOB, 3).await.unwrap(), 3);
+    for node in &nodes {
+        assert_eq!(node.numbers(JOB).await, [1, 2, 3]);
+        let group = node.coordinator.group(JOB).unwrap();
+        assert!(group.term > 1, "{group:?}");
+    }
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+/// As if the last entry had never reached the disk.
+fn cut_tail(dir: &std::path::Path, group: u64, last: u64) {
+    let identity = crate::identity::open(dir, "m1", muster_wire::Role::Manager).unwrap();
+    let options = muster_wal::Options::new(identity.node.0.to_be_bytes());
+    let wal = muster_wal::Wal::open(&dir.join("wal"), options).unwrap();
+    let log = wal.open_group(muster_wal::GroupKey { group, incarnation: 0 }).unwrap();
+    let (told, durable) = std::sync::mpsc::channel();
+    log.truncate_after(Some(last - 1), Box::new(move |done| told.send(done).unwrap())).unwrap();
+    durable.recv().unwrap().unwrap();
+    drop(log);
+    wal.close().unwrap();
+}

@@ -76,13 +76,17 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// A bounded, jittered loop until somebody else leads.
+    /// Drops the promise to the dead at once, so that others may win; then campaigns itself, if still needed.
     async fn elect_one<G: Machine>(&self, group: &Group<G>, dead: MemberNumber) {
         group.forget_contact();
-        if group.drop_promise(dead).await.is_err() {
-            return;
+        if group.drop_promise(dead).await.is_ok() {
+            tokio::time::sleep(self.first_pause() * group.rank(dead) as u32).await;
+            self.campaign_fast(group, dead).await;
         }
-        tokio::time::sleep(self.first_pause() * group.rank(dead) as u32).await;
+    }
+
+    /// A bounded, jittered loop until somebody else leads.
+    async fn campaign_fast<G: Machine>(&self, group: &Group<G>, dead: MemberNumber) {
         for tried in 0..FAST_TRIES {
             if is_led_by_another(group, dead) || group.campaign(Some(dead)).await.is_err() {
                 return;

@@ -6,7 +6,6 @@ use muster_machine::Machine;
 use muster_wire::MemberNumber;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::TransferLeaderRequest;
-use openraft::vote::RaftVote as _;
 use tokio::time::timeout_at;
 
 use super::group::Group;

@@ -131,8 +131,12 @@ impl RaftLogStorage<Types> for LogStore {
         self.log.save_committed(convert::wal_log_id(&committed)).map_err(io::Error::other)
     }
 
+    /// Never beyond the last entry: what is left of a log that lost its tail is still a part of what was committed.
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self.reader.committed().map(convert::from_wal_log_id))
+        let last = self.reader.last();
+        let beyond = |committed: muster_wal::LogId| last.is_none_or(|last| last.index < committed.index);
+        let committed = self.reader.committed().map(|hint| if beyond(hint) { last } else { Some(hint) });
+        Ok(committed.flatten().map(convert::from_wal_log_id))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
