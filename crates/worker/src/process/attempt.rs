@@ -165,21 +165,15 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// The next order to stop that was not seen yet.
+/// The next order to stop that was not seen yet. Cancel-safe: an order is seen only when it is returned.
 async fn next_stop(orders: &mut watch::Receiver<Option<Stop>>) -> Stop {
     loop {
-        if let Some(stop) = take_stop(orders) {
-            return stop;
-        }
         if orders.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
-    }
-}
-
-fn take_stop(orders: &mut watch::Receiver<Option<Stop>>) -> Option<Stop> {
-    match orders.has_changed().unwrap_or(false) {
-        true => *orders.borrow_and_update(),
-        false => None,
+        let order = *orders.borrow_and_update();
+        if let Some(stop) = order {
+            return stop;
+        }
     }
 }
