@@ -40,19 +40,19 @@ impl LogWriter {
     /// Adds one line.
     pub(crate) fn line(&mut self, line: &[u8]) {
         match line.len() < self.head_left {
-            true => self.to_head(line),
-            false => self.to_tail(line),
+            true => self.put_head(line),
+            false => self.put_tail(line),
         }
     }
 
-    fn to_head(&mut self, line: &[u8]) {
+    fn put_head(&mut self, line: &[u8]) {
         self.pending.extend_from_slice(line);
         self.pending.push(b'\n');
         self.head_left -= line.len() + 1;
     }
 
     /// Once a line did not fit the head, all later ones belong to the tail.
-    fn to_tail(&mut self, line: &[u8]) {
+    fn put_tail(&mut self, line: &[u8]) {
         self.head_left = 0;
         self.tail.extend(line);
         self.tail.push_back(b'\n');

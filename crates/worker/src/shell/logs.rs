@@ -18,32 +18,37 @@ use crate::store::At;
 const PIECE_BYTES_MAX: u64 = 256 * 1024;
 
 impl Shell {
-    /// A piece of a log. An attempt that was never here is [`RpcError::UnknownJob`].
+    /// A piece of a log. An attempt that wrote none has an empty log; a job that was never here, or whose logs are
+    /// past their time, is [`RpcError::UnknownJob`].
     pub(super) async fn read_log(&self, call: ReadShardLog) -> Result<LogChunk, RpcError> {
         let at = At::new(call.job, call.key);
         // Asked before the file is read: what comes between is in the file.
-        let runs = self.engine().running.contains_key(&at);
+        let (runs, knows) = self.is_there(at);
         let path = self.folders.log(at);
         let read = self.on_disk(move || read_piece(&path, &call)).await;
-        match read.ok_or_else(|| unknown("the reader was stopped".into()))? {
-            Ok((mut chunk, length)) => {
-                chunk.finished = !runs && chunk.offset + chunk.bytes.len() as u64 >= length;
-                Ok(chunk)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => not_there(runs),
-            Err(error) => Err(unknown(error.to_string())),
+        let finished = |end, length| !runs && end >= length;
+        match read.unwrap_or_else(|| Err(std::io::Error::other("the reader was stopped"))) {
+            Ok((chunk, length)) => Ok(LogChunk { finished: finished(end_of(&chunk), length), ..chunk }),
+            Err(error) => nothing(&error, knows).map(|chunk| LogChunk { finished: !runs, ..chunk }),
         }
+    }
+
+    /// Does the attempt run, and is its job known?
+    fn is_there(&self, at: At) -> (bool, bool) {
+        let engine = self.engine();
+        (engine.running.contains_key(&at), engine.core.knows(at.job))
     }
 }
 
-fn unknown(why: String) -> RpcError {
-    RpcError::Unknown { why }
+const fn end_of(chunk: &LogChunk) -> u64 {
+    chunk.offset + chunk.bytes.len() as u64
 }
 
-fn not_there(runs: bool) -> Result<LogChunk, RpcError> {
-    match runs {
-        true => Ok(LogChunk::default()),
-        false => Err(RpcError::UnknownJob),
+fn nothing(error: &std::io::Error, knows: bool) -> Result<LogChunk, RpcError> {
+    match (error.kind(), knows) {
+        (std::io::ErrorKind::NotFound, true) => Ok(LogChunk::default()),
+        (std::io::ErrorKind::NotFound, false) => Err(RpcError::UnknownJob),
+        _ => Err(RpcError::Unknown { why: error.to_string() }),
     }
 }
 

@@ -210,3 +210,8 @@ fn remove_folder(folder: &std::path::Path) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod shell_test;
+#[cfg(test)]
+mod testkit;
