@@ -13,7 +13,7 @@ use std::time::Duration;
 use muster_consensus::{Consistency, ProposeError, RegisterJob, Registered, View};
 use muster_machine::{Entry, EntryReply, Reason};
 use muster_node::http::{Answer, Problem};
-use muster_runtime::{Backoff, random};
+use muster_runtime::{Backoff, crash_point, random};
 use muster_swim::State;
 use muster_wire::api::Submitted;
 use muster_wire::job::JobStatus;
@@ -101,7 +101,9 @@ fn unless_worth_a_retry(failed: Failed) -> Answer<Step> {
 
 async fn attempt(gate: &Gate, admitted: &Admitted) -> Result<Step, Failed> {
     let call = registration(gate, admitted);
-    match gate.coordinator.register(call.clone(), gate.config.request_timeout).await? {
+    let registered = gate.coordinator.register(call.clone(), gate.config.request_timeout).await?;
+    crash_point("gate.registered");
+    match registered {
         Registered::New { .. } => bundle(gate, admitted, (call.job, Token(1))).await,
         Registered::Known { job, digest_equal: true, .. } => resume(gate, admitted, job).await,
         Registered::Gone { status: JobStatus::Void, .. } => Ok(Step::Again),
@@ -159,6 +161,7 @@ async fn bundle(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) 
         Err(ProposeError::Gone { status: JobStatus::Void }) => return Ok(Step::Again),
         other => other?,
     };
+    crash_point("gate.accepted");
     match reply.rejection() {
         None => Ok(Step::Done(accepted(job, &reply))),
         Some(Reason::Gone { status: JobStatus::Void }) => Ok(Step::Again),

@@ -5,6 +5,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use muster_machine::Entry;
 use muster_node::driver::{Next, Reconciler};
+use muster_runtime::crash_point;
 use muster_wire::CodecError;
 use muster_wire::job::{DcResult, JobStatus};
 use muster_wire::rpc::RpcError;
@@ -45,6 +46,7 @@ impl RouteDuty {
         if !unleased.is_empty() {
             let entry = self.leases(job, record, &unleased).map_err(|error| unencodable(&error))?;
             commit(job, "lease", entry).await?;
+            crash_point("gate.leased");
             return Ok(Next::Again);
         }
         let waiting: Vec<&str> = waiting(job, |dc| !dc.has_accepted());
@@ -86,7 +88,9 @@ impl RouteDuty {
 
 async fn finish_step(job: &Job, built: Result<Entry, CodecError>) -> Result<Next, Next> {
     let entry = built.map_err(|error| unencodable(&error))?;
+    crash_point("gate.submitted");
     commit(job, "route", entry).await?;
+    crash_point("gate.dc_known");
     Ok(Next::Again)
 }
 

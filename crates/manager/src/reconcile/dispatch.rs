@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muster_node::driver::Next;
-use muster_runtime::random;
+use muster_runtime::{crash_point, random};
 use muster_wire::job::AttemptKey;
 use muster_wire::{NodeRef, Shard, WorkflowIx};
 
@@ -50,6 +50,9 @@ impl Dispatch {
     async fn run(&self, job: &Job) -> Next {
         let Some(record) = acting(job) else { return Next::Idle };
         let due = record.dispatchable(job.now_ms(), BATCH_MAX + 1);
+        if !due.is_empty() {
+            self.shared.load.set(job.job, record.cores_by_worker());
+        }
         let mut rounds = Vec::new();
         for (ix, shards) in due {
             rounds.push(self.place(job, record, (ix, &shards)).await);
@@ -167,7 +170,9 @@ pub(super) async fn commit_held(
     let mut draft = Draft::new(job.job, &job.view, job.now_ms());
     let (taken, refused): (Vec<_>, Vec<_>) =
         held.iter().cloned().partition(|held| register(&mut draft, wish, held));
+    crash_point("manager.reserved");
     let committed = shared.commit(job.job, draft).await;
+    crash_point("manager.assigned");
     match (committed.is_done(), committed.next()) {
         (true, _) => {
             release_all(shared, job, &refused).await;

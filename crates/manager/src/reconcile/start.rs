@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use muster_link::CallError;
 use muster_node::driver::Next;
+use muster_runtime::crash_point;
 use muster_wire::DispatchToken;
 use muster_wire::job::{AttemptKey, AttemptState, Exit, ExitKind};
 use muster_wire::rpc::worker::{StartReply, StartShard};
@@ -123,6 +124,7 @@ async fn start(shared: &Shared, job: &Job, (record, attempt): (&JobRecord, &Open
         run,
     };
     let answer = shared.links.call_node(&attempt.worker, &call, CALL_WITHIN).await;
+    crash_point("manager.started");
     interpret(shared, attempt, answer)
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use muster_consensus::directory::{RegisterJob, Registered};
 use muster_consensus::{Consistency, View};
 use muster_machine::{Machine as _, Reason};
+use muster_runtime::crash_point;
 use muster_swim::State;
 use muster_wire::job::{Digest, JobStatus};
 use muster_wire::rpc::RpcError;
@@ -59,10 +60,15 @@ pub(super) async fn submit(shared: Arc<Shared>, call: SubmitJob) -> Result<Submi
     ensure_lease(&shared, &call)?;
     let job = call.job;
     let registered = register(&shared, &submission(&call)).await?;
+    crash_point("manager.registered");
     check_registered(registered)?;
     match leader_elsewhere(&shared, job).await? {
         Some(leader) => forward(&shared, call, &leader).await,
-        None => accept(&shared, &submission(&call)).await.and_then(reply),
+        None => {
+            let accepted = accept(&shared, &submission(&call)).await;
+            crash_point("manager.created");
+            accepted.and_then(reply)
+        }
     }
 }
 
