@@ -294,3 +294,42 @@ fn cut_tail(dir: &std::path::Path, group: u64, last: u64) {
     drop(log);
     wal.close().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_members_replicas_move_to_a_spare_and_its_own_copy_goes_when_it_is_back() {
+    logs();
+    let site = Site::of(4);
+    let mut nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    for number in 0..30 {
+        nodes[0].put(JOB, number).await.unwrap();
+    }
+    for node in &nodes {
+        node.coordinator.set_replace_after(std::time::Duration::from_millis(100));
+    }
+    nodes.remove(0).kill().await;
+    eventually("the spare has the place", || async {
+        let row = nodes[0].coordinator.directory().job(JOB)?.clone();
+        (row.plan.is_none() && row.replicas.iter().all(|id| id.member().0 != 1)).then_some(())
+    })
+    .await;
+    nodes[2].put(JOB, 30).await.unwrap();
+    for node in &nodes {
+        eventually("it holds a full replica", || async {
+            let view = node.coordinator.watch(JOB)?.borrow().clone();
+            (view.state.numbers.len() == 31).then_some(())
+        })
+        .await;
+    }
+    let back = site.node(0).await;
+    eventually("its old copy is destroyed", || async {
+        let host = &back.coordinator.host;
+        (back.coordinator.counts().total == 0 && host.ground.wal.groups().len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(back.numbers(JOB).await.len(), 31);
+    nodes.push(back);
+    for node in nodes {
+        node.kill().await;
+    }
+}

@@ -1,5 +1,6 @@
 //! What the tiers use: proposals, reads and the groups of this node.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -204,6 +205,18 @@ impl<M: Machine> Coordinator<M> {
         within: Duration,
     ) -> Result<(), ProposeError> {
         self.host.hand_over(job, to, self.deadline(within)).await
+    }
+
+    /// Builds a snapshot of a job's group here and shortens its log.
+    pub async fn snapshot(&self, job: JobId) -> Result<(), ProposeError> {
+        let group = self.host.slot(job).and_then(|slot| slot.awake()).ok_or_else(|| self.host.absent(job))?;
+        group.raft.trigger().snapshot().await.map_err(|_| ProposeError::NotServing)
+    }
+
+    /// A member that is dead for longer is replaced in its groups; two minutes unless told.
+    pub fn set_replace_after(&self, after: Duration) {
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        self.host.replace_after_ms.store(after_ms, Ordering::Relaxed);
     }
 
     /// Stops every group, then flushes and closes the log. Tell the failure detector and stop serving first.

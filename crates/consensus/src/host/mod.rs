@@ -15,6 +15,7 @@ mod heartbeat;
 mod jobs;
 mod life;
 pub(crate) mod peers;
+mod replace;
 mod retire;
 pub(crate) mod serve;
 mod slot;
@@ -25,7 +26,7 @@ mod table;
 mod tend;
 mod wake;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dashmap::DashMap;
@@ -45,6 +46,8 @@ use standing::Standing;
 
 /// Groups that are opened or closed at the same time.
 const LOADS_AT_ONCE: usize = 8;
+/// Unless the node says otherwise.
+const REPLACE_AFTER_MS: u64 = 120_000;
 
 /// How the tier sums a job up for lists.
 pub(crate) type Summarizer<M> = Arc<dyn Fn(&M) -> JobSummary + Send + Sync>;
@@ -62,6 +65,8 @@ pub(crate) struct Host<M: Machine> {
     loads: Semaphore,
     /// Somebody waits for a leader.
     wanted: Notify,
+    /// A member that is dead for longer is replaced in its groups.
+    pub(crate) replace_after_ms: AtomicU64,
     /// The groups are being stopped on purpose.
     closing: AtomicBool,
 }
@@ -80,6 +85,7 @@ impl<M: Machine> Host<M> {
             summarizer: RwLock::new(None),
             loads: Semaphore::new(LOADS_AT_ONCE),
             wanted: Notify::new(),
+            replace_after_ms: AtomicU64::new(REPLACE_AFTER_MS),
             closing: AtomicBool::new(false),
         })
     }
@@ -91,6 +97,7 @@ impl<M: Machine> Host<M> {
         evidence::start(self);
         election::start(self);
         retire::start(self);
+        replace::start(self);
         summaries::start(self);
         tend::start(self);
     }

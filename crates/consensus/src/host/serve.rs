@@ -167,7 +167,7 @@ impl<M: Machine> Host<M> {
     }
 
     async fn on_propose(self: Arc<Self>, call: ProposeEntry) -> Result<Proposed, RpcError> {
-        let deadline = self.deadline(call.within_ms);
+        let deadline = self.deadline_in(call.within_ms);
         let written = match (call.job == DIRECTORY_JOB, call.forwarded) {
             (true, _) => self.directory.group().write(call.entry, deadline).await,
             (false, true) => self.propose_here(call.job, call.entry, deadline).await,
@@ -177,7 +177,7 @@ impl<M: Machine> Host<M> {
     }
 
     async fn on_ask_index(self: Arc<Self>, call: AskReadIndex) -> Result<ReadIndexAt, RpcError> {
-        let deadline = self.deadline(call.within_ms);
+        let deadline = self.deadline_in(call.within_ms);
         let index = match call.job == DIRECTORY_JOB {
             true => self.directory.group().read_index(deadline).await?,
             false => self.index_here(&call, deadline).await?,
@@ -191,7 +191,7 @@ impl<M: Machine> Host<M> {
     }
 
     async fn on_fetch(self: Arc<Self>, call: FetchState) -> Result<GroupState, RpcError> {
-        let deadline = self.deadline(call.within_ms);
+        let deadline = self.deadline_in(call.within_ms);
         let slot = self.slot(call.job).ok_or_else(|| self.absent(call.job))?;
         let group = slot.group(deadline).await?;
         let view = match call.linearizable {
@@ -201,7 +201,7 @@ impl<M: Machine> Host<M> {
         Ok(state_of(&view)?)
     }
 
-    fn deadline(&self, within_ms: u64) -> Instant {
+    fn deadline_in(&self, within_ms: u64) -> Instant {
         self.clock().now() + Duration::from_millis(within_ms).min(WITHIN_MAX)
     }
 }

@@ -206,6 +206,12 @@ impl<M: Machine> Group<M> {
         applied.saturating_sub(metrics.snapshot.as_ref().map_or(0, |id| id.index))
     }
 
+    /// How far a replica is; known at the leader only.
+    pub(crate) fn matched(&self, id: RaftId) -> Option<u64> {
+        let metrics = self.metrics();
+        metrics.replication.as_ref()?.get(&id.0)?.as_ref().map(|at| at.index)
+    }
+
     /// As shown to people.
     pub(crate) fn status(&self) -> GroupStatus {
         let metrics = self.metrics();

@@ -29,6 +29,13 @@ impl<M: Machine> Group<M> {
         (voters, stored.membership().learner_ids().map(RaftId).collect())
     }
 
+    /// Is the membership in use committed, and not a joint one?
+    pub(crate) fn is_uniform(&self) -> bool {
+        let metrics = self.metrics();
+        let (used, committed) = (&metrics.membership_config, &metrics.committed_membership_config);
+        used.log_id() == committed.log_id() && used.membership().get_joint_config().len() == 1
+    }
+
     /// Adds a replica that is filled but does not vote. Does not wait until it is filled.
     pub(crate) async fn add_learner(&self, id: RaftId, deadline: Instant) -> Result<(), ProposeError> {
         let answer = timeout_at(deadline, self.raft.add_learner(id.0, (), false)).await;

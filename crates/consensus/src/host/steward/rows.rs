@@ -1,7 +1,7 @@
 //! The members' rows.
 
 use muster_machine::{Entry, FEATURE};
-use muster_swim::{Member, State};
+use muster_swim::State;
 use muster_wire::rpc::cluster::FoundingMember;
 use muster_wire::{Generation, MemberNumber};
 
@@ -77,21 +77,21 @@ impl Steward {
     /// Who is held dead, or alive again, by the failure detector.
     pub(super) async fn note_deaths(&self, directory: &Directory) -> Result<(), ProposeError> {
         let rows = directory.members().filter(|row| row.is_present() && row.number != self.membership.me);
-        for (row, dead) in rows.filter_map(|row| Some((row, self.is_dead(row)?))) {
+        for (row, generation, dead) in rows.filter_map(|row| self.seen(row)) {
             if dead != row.dead_since_ms.is_some() {
-                self.tell_dead(row.number, row.generation, dead).await?;
+                self.tell_dead(row.number, generation, dead).await?;
             }
         }
         Ok(())
     }
 
-    /// `None` while the detector knows nothing certain about this process.
-    fn is_dead(&self, row: &MemberRow) -> Option<bool> {
+    /// The newest process that the detector knows of, and whether it is dead; `None` while nothing is certain.
+    fn seen<'a>(&self, row: &'a MemberRow) -> Option<(&'a MemberRow, Generation, bool)> {
         let seen = self.swim.member(row.node).filter(|seen| seen.generation >= row.generation)?;
         match seen.state {
-            State::Alive => Some(false),
+            State::Alive => Some((row, seen.generation, false)),
+            State::Dead | State::Left => Some((row, seen.generation, true)),
             State::Suspect => None,
-            State::Dead | State::Left => dead_if_same(&seen, row),
         }
     }
 
@@ -113,8 +113,4 @@ impl Steward {
             false => Ok(()),
         }
     }
-}
-
-fn dead_if_same(seen: &Member, row: &MemberRow) -> Option<bool> {
-    (seen.generation == row.generation).then_some(true)
 }

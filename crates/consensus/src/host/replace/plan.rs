@@ -1,0 +1,68 @@
+//! Which replicas are to move, and where to: decided by the directory's leader.
+
+use std::sync::atomic::Ordering;
+
+use muster_machine::Machine;
+use muster_wire::MemberNumber;
+
+use super::{Host, PLAN_EVERY};
+use crate::directory::{Directory, JobRow, MemberRow, MemberStatus, PlanReplace};
+
+/// Replacements under way at the same time, in the whole cluster.
+const PLANS_MAX: usize = 32;
+
+impl<M: Machine> Host<M> {
+    pub(super) async fn plan_replacements(&self) {
+        loop {
+            tokio::time::sleep(PLAN_EVERY).await;
+            if self.directory.is_leader() {
+                self.plan_some().await;
+            }
+        }
+    }
+
+    async fn plan_some(&self) {
+        let directory = self.directory.view().state;
+        let leaving = self.leaving(&directory);
+        let under_way =
+            if leaving.is_empty() { 0 } else { directory.jobs().filter(|row| row.plan.is_some()).count() };
+        let plans = directory.jobs().filter_map(|row| plan_for(&directory, row, &leaving));
+        for plan in plans.take(PLANS_MAX.saturating_sub(under_way)) {
+            if let Err(error) = self.tell_directory(&plan).await {
+                tracing::info!(job = %plan.job, %error, "a replica is not yet replaced");
+                return;
+            }
+        }
+    }
+
+    /// Members whose replicas are to move.
+    fn leaving(&self, directory: &Directory) -> Vec<MemberNumber> {
+        let dead_before_ms = match are_too_many_dead(directory) {
+            true => 0,
+            false => self.clock().unix_ms().saturating_sub(self.replace_after_ms.load(Ordering::Relaxed)),
+        };
+        let is_dead = |row: &MemberRow| row.dead_since_ms.is_some_and(|since| since < dead_before_ms);
+        directory.members().filter(|row| is_going(row) || is_dead(row)).map(|row| row.number).collect()
+    }
+}
+
+/// Then the dead are left alone: more likely it is this side that is cut off.
+fn are_too_many_dead(directory: &Directory) -> bool {
+    let present = directory.members().filter(|row| row.is_present());
+    let (all, dead) =
+        present.fold((0, 0), |(all, dead), row| (all + 1, dead + usize::from(row.dead_since_ms.is_some())));
+    all > 3 && dead * 3 > all
+}
+
+fn is_going(row: &MemberRow) -> bool {
+    matches!(row.status, MemberStatus::Draining | MemberStatus::Removed)
+}
+
+fn plan_for(directory: &Directory, row: &JobRow, leaving: &[MemberNumber]) -> Option<PlanReplace> {
+    let out = row.replicas.iter().map(|id| id.member()).find(|member| leaving.contains(member))?;
+    let free =
+        |member: &&MemberRow| row.replica_of(member.number).is_none() && member.dead_since_ms.is_none();
+    let spares = directory.active().filter(|member| !leaving.contains(&member.number)).filter(free);
+    let into = spares.min_by_key(|member| directory.held(member.number))?.number;
+    row.plan.is_none().then_some(PlanReplace { job: row.job, set_index: row.set_index, out, into })
+}
