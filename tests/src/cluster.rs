@@ -358,3 +358,13 @@ impl Cluster {
         .await
     }
 }
+
+impl Drop for Cluster {
+    /// A failed test leaves its files, with the nodes' logs, for whoever looks into it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.disable_cleanup(true);
+            eprintln!("the cluster's files are kept in {}", self.dir.path().display());
+        }
+    }
+}

@@ -59,7 +59,7 @@ fn describe(args: &Dev) -> String {
 
 /// Errors only, unless `MUSTER_TELEMETRY_LOG` asks for more: the screen belongs to the job.
 fn init_logs() -> Result<(), Failure> {
-    let log = std::env::var("MUSTER_TELEMETRY_LOG").unwrap_or_else(|_| "error".into());
+    let log = std::env::var("MUSTER_TELEMETRY_LOG").unwrap_or_else(|_| "error,openraft=off".into());
     let section = TelemetrySection { log, log_format: LogFormat::Text };
     telemetry::init(&section).map_err(|error| Failure::usage(error.to_string()))
 }

@@ -88,7 +88,11 @@ impl Desk {
             return Err(RpcError::Busy { retry_after_ms: NOT_YET_MS });
         };
         let me = FoundingMember { number: Default::default(), name: join.name.clone(), node: join.node };
-        let Joined { member } = admission.join(command(join)).await?;
+        let command = command(join);
+        if let Some(reason) = command.refusal(&admission.directory()) {
+            return Err(RpcError::Refused { why: reason.to_string() });
+        }
+        let Joined { member } = admission.join(command).await?;
         let mut members = present(&admission.directory());
         members.retain(|known| known.number != member);
         members.push(FoundingMember { number: member, ..me });

@@ -107,6 +107,13 @@ impl MemberJoin {
         self.name_is_free(directory)
     }
 
+    /// Why a replica that holds this directory can say no at once, without asking for a quorum: the name is another
+    /// node's.
+    pub fn refusal(&self, directory: &Directory) -> Option<Reason> {
+        let stranger = directory.member_by_node(self.node).is_none();
+        self.name_is_free(directory).err().filter(|_| stranger)
+    }
+
     /// A name goes to another node only when its owner was removed or is held dead.
     fn name_is_free(&self, directory: &Directory) -> Result<(), Reason> {
         match directory.member_by_name(&self.name).filter(|owner| owner.dead_since_ms.is_none()) {
