@@ -1,18 +1,21 @@
 //! Linearizable reads, always by read index: a lease read can be stale on an isolated old leader.
 
 use muster_machine::Machine;
+use muster_runtime::Backoff;
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
 use tokio::time::{Instant, timeout_at};
 
 use super::group::Group;
 use super::types::Types;
+use super::write::lease_pause;
 use crate::error::ProposeError;
 use crate::status::View;
 
 impl<M: Machine> Group<M> {
     /// The index that a replica must have applied to be up to date now; only the leader can tell.
     pub(crate) async fn read_index(&self, deadline: Instant) -> Result<u64, ProposeError> {
+        let mut pause = lease_pause();
         loop {
             let Ok(answer) = timeout_at(deadline, self.raft.get_read_log_id(ReadPolicy::ReadIndex)).await
             else {
@@ -20,7 +23,7 @@ impl<M: Machine> Group<M> {
             };
             match answer {
                 Ok((read, _)) => return Ok(read.index()),
-                Err(error) => self.after_refused_read(error, deadline).await?,
+                Err(error) => self.after_refused_read(error, deadline, &mut pause).await?,
             }
         }
     }
@@ -29,12 +32,13 @@ impl<M: Machine> Group<M> {
         &self,
         error: RaftError<Types, LinearizableReadError<Types>>,
         deadline: Instant,
+        pause: &mut Backoff,
     ) -> Result<(), ProposeError> {
         match error {
             RaftError::Fatal(_) => Err(ProposeError::NotServing),
             RaftError::APIError(LinearizableReadError::ForwardToLeader(_)) => Err(self.not_leader()),
             RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => {
-                self.renew_lease(deadline).await
+                self.renew_lease(deadline, pause).await
             }
         }
     }

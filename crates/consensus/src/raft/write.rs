@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use muster_machine::{EntryReply, Machine};
+use muster_runtime::Backoff;
 use muster_wire::RaftId;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, RaftError};
 use openraft::raft::ClientWriteResponse;
@@ -15,6 +16,8 @@ use crate::error::ProposeError;
 
 /// Pause before a leader without a lease is asked again: one round trip to a follower renews it.
 const LEASE_PAUSE: Duration = Duration::from_millis(3);
+/// The longest such pause, when no quorum can be reached.
+const LEASE_PAUSE_MOST: Duration = Duration::from_millis(200);
 
 /// A committed and applied entry.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ impl<M: Machine> Group<M> {
     /// Proposes an entry if this replica leads; answers after it was applied here.
     pub(crate) async fn write(&self, entry: Bytes, deadline: Instant) -> Result<Written, ProposeError> {
         let _permit = self.in_flight.clone().try_acquire_owned().map_err(|_| ProposeError::busy())?;
+        let mut pause = lease_pause();
         loop {
             let Ok(answer) = timeout_at(deadline, self.raft.client_write(Command(entry.clone()))).await
             else {
@@ -44,7 +48,7 @@ impl<M: Machine> Group<M> {
             match self.judge(answer) {
                 Ok(written) => return Ok(written),
                 Err(Refusal::Final(error)) => return Err(error),
-                Err(Refusal::LeaseExpired) => self.renew_lease(deadline).await?,
+                Err(Refusal::LeaseExpired) => self.renew_lease(deadline, &mut pause).await?,
             }
         }
     }
@@ -85,13 +89,17 @@ impl<M: Machine> Group<M> {
     }
 
     /// Nothing was appended, so asking again is safe.
-    pub(crate) async fn renew_lease(&self, deadline: Instant) -> Result<(), ProposeError> {
-        let pause = self.clock.now() + LEASE_PAUSE;
-        if pause >= deadline {
+    pub(crate) async fn renew_lease(
+        &self,
+        deadline: Instant,
+        pause: &mut Backoff,
+    ) -> Result<(), ProposeError> {
+        let until = self.clock.now() + pause.next_delay();
+        if until >= deadline {
             return Err(ProposeError::Timeout);
         }
         self.wake_replication().await?;
-        tokio::time::sleep_until(pause).await;
+        tokio::time::sleep_until(until).await;
         Ok(())
     }
 
@@ -110,6 +118,11 @@ impl<M: Machine> Group<M> {
         let ids: Vec<u64> = membership.membership().nodes().map(|(id, ())| *id).collect();
         ids.into_iter().map(RaftId).filter(move |id| *id != me)
     }
+}
+
+/// The pauses of one caller.
+pub(crate) const fn lease_pause() -> Backoff {
+    Backoff::new(LEASE_PAUSE, LEASE_PAUSE_MOST)
 }
 
 fn written(response: ClientWriteResponse<Types>) -> Result<Written, Refusal> {
