@@ -19,6 +19,8 @@ async fn pause(cluster: &mut Cluster, job: &str, name: &str) {
     let results = cluster.client().unwrap().results(job).await.unwrap();
     assert_completed_once(&view, &results);
     assert_no_attempt_ran_twice(cluster);
+    let fenced = cluster.metric(&ALL, "muster_fenced_total", "").await;
+    println!("{name}: {fenced} refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,10 +34,12 @@ async fn a_thousand_short_jobs_leave_no_group_behind() {
     cluster.set("limits.submissions", "0");
     cluster.start_all().await.unwrap();
     let cluster = &cluster;
+    let roles = [Role::Gate, Role::Manager];
+    drop(cluster.submit(SHORT).await.unwrap());
+    assert!(cluster.metric(&roles, "muster_groups", "").await > 0.0, "the gauge does not count");
     stream::iter(0..1000)
         .for_each_concurrent(16, |_| async move { drop(cluster.submit(SHORT).await.unwrap()) })
         .await;
-    let roles = [Role::Gate, Role::Manager];
     let mut ask = || async {
         let groups = cluster.metric(&roles, "muster_groups", "").await;
         if groups == 0.0 { Ok(()) } else { Err(format!("{groups} groups")) }

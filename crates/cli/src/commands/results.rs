@@ -51,6 +51,7 @@ pub(crate) fn exit_text(shard: &ShardResultView) -> String {
     let signal = shard.signal.map(|signal| format!("signal {signal}"));
     let text = code.or(signal).unwrap_or_else(|| muster_wire::job::ExitKind::word(shard.kind).to_owned());
     match &shard.error {
+        Some(error) if error.starts_with(&text) => error.clone(),
         Some(error) => format!("{text}: {error}"),
         None => text,
     }

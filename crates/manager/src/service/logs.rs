@@ -18,6 +18,18 @@ use crate::shared::{CALL_WITHIN, Shared};
 const PIECE_BYTES_MAX: u32 = 256 * 1024;
 
 pub(super) async fn read(shared: Arc<Shared>, call: ReadJobLog) -> Result<LogChunk, RpcError> {
+    let place = match place_of_record(&shared, &call).await {
+        Err(error @ (RpcError::Gone { .. } | RpcError::UnknownJob)) => Some(place_told(&shared, &call).ok_or(error)?),
+        found => found?,
+    };
+    match place {
+        Some((worker, key)) => ask(&shared, &worker, &piece(&call, key)).await,
+        None => Ok(LogChunk::default()),
+    }
+}
+
+/// Where the shard's last attempt ran, by the job's record; `None` when it never had one.
+async fn place_of_record(shared: &Shared, call: &ReadJobLog) -> Result<Option<(NodeRef, AttemptKey)>, RpcError> {
     if let RpcError::Gone { status } = shared.not_leader(call.job) {
         return Err(RpcError::Gone { status });
     }
@@ -26,10 +38,14 @@ pub(super) async fn read(shared: Arc<Shared>, call: ReadJobLog) -> Result<LogChu
         return Err(RpcError::Gone { status: tombstone.status });
     }
     let record = view.state.record().ok_or(RpcError::UnknownJob)?;
-    match last_attempt(record, &call) {
-        Some((worker, key)) => ask(&shared, &worker, &piece(&call, key)).await,
-        None => Ok(LogChunk::default()),
-    }
+    Ok(last_attempt(record, call))
+}
+
+/// A purged job: its gate still knows which worker ran the accepted attempt.
+fn place_told(shared: &Shared, call: &ReadJobLog) -> Option<(NodeRef, AttemptKey)> {
+    let told = call.place.as_ref()?;
+    let seat = shared.seats().into_iter().find(|seat| seat.node.name == told.worker)?;
+    Some((seat.node, AttemptKey { workflow: call.workflow, shard: call.shard, attempt: told.attempt }))
 }
 
 fn last_attempt(record: &JobRecord, call: &ReadJobLog) -> Option<(NodeRef, AttemptKey)> {
