@@ -39,7 +39,7 @@ fn all_faults_are_reported_at_once() {
     let text = r#"
 [node]
 name = "bad name"
-nmae = "x"
+named = "x"
 [listen]
 http = "nowhere"
 rpc = "0.0.0.0:7401"
@@ -53,7 +53,7 @@ key = 1
     let faults = paths(Role::Manager, text);
     let expected = [
         "nosuch",
-        "node.nmae",
+        "node.named",
         "listen.http",
         "node.name",
         "listen.rpc",
@@ -99,9 +99,9 @@ fn later_sources_override_earlier_ones() {
 
 #[test]
 fn a_mistyped_variable_is_a_fault() {
-    let environment = vec![("MUSTER_LISTEN_HTPT".into(), "x".into())];
+    let environment = vec![("MUSTER_LISTEN_HTTPS".into(), "x".into())];
     let sources = Sources { text: Some(MANAGER.into()), environment, ..Sources::default() };
-    assert_eq!(Config::load(Role::Manager, &sources).unwrap_err().0[0].path, "MUSTER_LISTEN_HTPT");
+    assert_eq!(Config::load(Role::Manager, &sources).unwrap_err().0[0].path, "MUSTER_LISTEN_HTTPS");
 }
 
 #[test]

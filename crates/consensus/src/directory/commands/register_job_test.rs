@@ -3,7 +3,7 @@ use super::super::super::*;
 use super::*;
 
 #[test]
-fn a_new_job_gets_its_entrys_index_as_group() {
+fn a_new_job_gets_the_index_of_its_entry_as_group() {
     let mut bench = Bench::of(3);
     let reply = bench.applied(&register(9));
     assert_eq!(reply, Registered::New { group: GroupId(4) });
