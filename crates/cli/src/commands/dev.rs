@@ -34,7 +34,12 @@ pub(crate) async fn run(context: &Context, args: Dev) -> Result<u8, Failure> {
     outcome
 }
 
-async fn serve(context: &Context, args: &Dev, gates: Vec<String>, file: Option<JobFile>) -> Result<u8, Failure> {
+async fn serve(
+    context: &Context,
+    args: &Dev,
+    gates: Vec<String>,
+    file: Option<JobFile>,
+) -> Result<u8, Failure> {
     let Some(file) = file else { return until_interrupted(context, &gates).await };
     let client = context.client_of(gates)?;
     let id = submit(context, &client, file, None).await?;
@@ -46,7 +51,9 @@ async fn serve(context: &Context, args: &Dev, gates: Vec<String>, file: Option<J
 }
 
 async fn until_interrupted(context: &Context, gates: &[String]) -> Result<u8, Failure> {
-    context.out.note(&format!("submit with `muster --gate {} submit FILE`; ctrl-C stops the cluster", gates[0]));
+    context
+        .out
+        .note(&format!("submit with `muster --gate {} submit FILE`; ctrl-C stops the cluster", gates[0]));
     tokio::signal::ctrl_c().await?;
     Ok(exit::DONE)
 }

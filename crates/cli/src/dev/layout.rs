@@ -65,7 +65,11 @@ impl Layout {
         let data = toml_text(&self.data_dir.join(&seat.name).display().to_string());
         let mut text = format!("[node]\nname = \"{}\"\ndata_dir = {data}\ncluster = \"dev\"\n", seat.name);
         let _ = writeln!(text, "datacenter = \"{}\"", seat.datacenter);
-        let _ = writeln!(text, "[listen]\nhttp = \"{}\"\nrpc = \"{}\"\nswim = \"{}\"", seat.http, seat.rpc, seat.swim);
+        let _ = writeln!(
+            text,
+            "[listen]\nhttp = \"{}\"\nrpc = \"{}\"\nswim = \"{}\"",
+            seat.http, seat.rpc, seat.swim
+        );
         let _ = writeln!(text, "[limits]\nsubmissions = 0");
         text + &match seat.role {
             Role::Gate => self.members(seat) + &self.datacenters(),
@@ -75,8 +79,11 @@ impl Layout {
     }
 
     fn members(&self, seat: &Seat) -> String {
-        let same = self.seats.iter().filter(|peer| (peer.role, &peer.datacenter) == (seat.role, &seat.datacenter));
-        let row = |peer: &Seat| format!("{{ name = \"{}\", rpc = \"{}\", swim = \"{}\" }}", peer.name, peer.rpc, peer.swim);
+        let same =
+            self.seats.iter().filter(|peer| (peer.role, &peer.datacenter) == (seat.role, &seat.datacenter));
+        let row = |peer: &Seat| {
+            format!("{{ name = \"{}\", rpc = \"{}\", swim = \"{}\" }}", peer.name, peer.rpc, peer.swim)
+        };
         format!("[cluster]\ninitial_members = [{}]\n", same.map(row).collect::<Vec<_>>().join(", "))
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _, join_all, try_join_all};
-use muster_node::process::{AnyError, STOP_WITHIN, Stop};
 use muster_node::config::Sources;
+use muster_node::process::{AnyError, STOP_WITHIN, Stop};
 use muster_node::{BootParts, Config};
 use muster_runtime::{Clock, TaskScope};
 use muster_wire::Role;
@@ -29,7 +29,11 @@ impl Nodes {
         let starts = layout.seats.iter_mut().zip(texts).map(|(seat, text)| start(seat, text));
         let started = tokio::time::timeout(START_WITHIN, try_join_all(starts)).await;
         let started = started.map_err(|_| {
-            Failure::new(exit::TIMED_OUT, "timeout", format!("the cluster was not founded within {START_WITHIN:?}"))
+            Failure::new(
+                exit::TIMED_OUT,
+                "timeout",
+                format!("the cluster was not founded within {START_WITHIN:?}"),
+            )
         });
         Ok(Self { running: started?? })
     }

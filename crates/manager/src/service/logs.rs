@@ -19,7 +19,9 @@ const PIECE_BYTES_MAX: u32 = 256 * 1024;
 
 pub(super) async fn read(shared: Arc<Shared>, call: ReadJobLog) -> Result<LogChunk, RpcError> {
     let place = match place_of_record(&shared, &call).await {
-        Err(error @ (RpcError::Gone { .. } | RpcError::UnknownJob)) => Some(place_told(&shared, &call).ok_or(error)?),
+        Err(error @ (RpcError::Gone { .. } | RpcError::UnknownJob)) => {
+            Some(place_told(&shared, &call).ok_or(error)?)
+        }
         found => found?,
     };
     match place {
@@ -29,7 +31,10 @@ pub(super) async fn read(shared: Arc<Shared>, call: ReadJobLog) -> Result<LogChu
 }
 
 /// Where the shard's last attempt ran, by the job's record; `None` when it never had one.
-async fn place_of_record(shared: &Shared, call: &ReadJobLog) -> Result<Option<(NodeRef, AttemptKey)>, RpcError> {
+async fn place_of_record(
+    shared: &Shared,
+    call: &ReadJobLog,
+) -> Result<Option<(NodeRef, AttemptKey)>, RpcError> {
     if let RpcError::Gone { status } = shared.not_leader(call.job) {
         return Err(RpcError::Gone { status });
     }
