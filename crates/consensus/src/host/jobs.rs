@@ -30,6 +30,26 @@ impl<M: Machine> Host<M> {
         deadline: Instant,
     ) -> Result<Written, ProposeError> {
         let _permit = self.in_flight.clone().try_acquire_owned().map_err(|_| ProposeError::busy())?;
+        match self.propose_known(job, entry, deadline).await {
+            Err(ProposeError::UnknownJob) => {
+                self.look_again(deadline).await?;
+                self.propose_known(job, entry, deadline).await
+            }
+            other => other,
+        }
+    }
+
+    /// This node's directory may lag behind a registration that was acknowledged elsewhere.
+    async fn look_again(&self, deadline: Instant) -> Result<(), ProposeError> {
+        self.directory.group().up_to_date(deadline).await.map(drop)
+    }
+
+    async fn propose_known(
+        self: &Arc<Self>,
+        job: JobId,
+        entry: &Bytes,
+        deadline: Instant,
+    ) -> Result<Written, ProposeError> {
         let here = match self.local(job) {
             Some(slot) => self.propose_by(&slot, entry, deadline).await,
             None => Err(ProposeError::NotServing),
@@ -168,6 +188,21 @@ impl<M: Machine> Host<M> {
 
     /// Reads a job from any node.
     pub(crate) async fn read(
+        self: &Arc<Self>,
+        job: JobId,
+        how: Consistency,
+        deadline: Instant,
+    ) -> Result<View<M>, ProposeError> {
+        match self.read_known(job, how, deadline).await {
+            Err(ProposeError::UnknownJob) => {
+                self.look_again(deadline).await?;
+                self.read_known(job, how, deadline).await
+            }
+            other => other,
+        }
+    }
+
+    async fn read_known(
         self: &Arc<Self>,
         job: JobId,
         how: Consistency,

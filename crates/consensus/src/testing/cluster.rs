@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use muster_link::{LinkConfig, LinkParts, Links};
-use muster_runtime::{Clock, TaskScope};
+use muster_runtime::{Clock, TaskScope, random};
 use muster_swim::{Meta, Swim};
 use muster_wire::hello::{Hello, PROTOCOL};
 use muster_wire::job::Digest;
-use muster_wire::{JobId, MemberNumber, Role};
+use muster_wire::{JobId, MemberNumber, RequestId, Role};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -131,9 +131,16 @@ impl Node {
         self.coordinator.register(registration(job, self.member()), CALL).await
     }
 
+    /// Repeats the same request while its outcome is unknown, as a client does.
     pub(crate) async fn put(&self, job: JobId, number: u64) -> Result<u64, ProposeError> {
-        let reply = self.coordinator.propose(job, put(job, number), CALL).await?;
-        Ok(reply.reply(0).unwrap())
+        let request = RequestId::new(Clock::system().unix_ms(), random::bits128());
+        let entry = put(job, number).for_request(request);
+        loop {
+            match self.coordinator.propose(job, entry.clone(), CALL).await {
+                Err(ProposeError::Unknown) => tokio::task::yield_now().await,
+                other => return other.map(|reply| reply.reply(0).unwrap()),
+            }
+        }
     }
 
     /// The numbers by a linearizable read.
