@@ -124,7 +124,9 @@ impl<M: Machine> Coordinator<M> {
         within: Duration,
     ) -> Result<EntryReply, ProposeError> {
         let begun = self.host.clock().now();
-        let written = self.host.propose(job, &encoded(&entry)?, begun + within).await;
+        let entry = encoded(&entry)?;
+        // Boxed, as in `read`: this future is deep, and the futures of callers would carry all of it.
+        let written = Box::pin(self.host.propose(job, &entry, begun + within)).await;
         metered(begun, self.host.clock(), written.map(|written| written.reply))
     }
 
@@ -147,7 +149,7 @@ impl<M: Machine> Coordinator<M> {
         how: Consistency,
         within: Duration,
     ) -> Result<View<M>, ProposeError> {
-        self.host.read(job, how, self.deadline(within)).await
+        Box::pin(self.host.read(job, how, self.deadline(within))).await
     }
 
     /// Who leads the job's Raft group, as far as this node's replica knows; with its current address.
