@@ -1,17 +1,43 @@
-//! Crash points: places between two durable steps where a test kills the process. Compiled in with the feature
+//! Crash points: places between two durable steps where a test ends or stops the process. Compiled in with the feature
 //! `failpoints` only; a release build holds none of it.
 
-/// Ends the process at once, as `kill -9` would, when the environment variable `MUSTER_CRASH_AT` names this point.
+/// Ends the process at once, as `kill -9` would, when the environment variable `MUSTER_CRASH_AT` names this point; stops
+/// it, once, as `kill -STOP` would, when `MUSTER_STOP_AT` does.
 #[cfg(feature = "failpoints")]
 pub fn crash_point(name: &str) {
-    use std::sync::OnceLock;
-    static WANTED: OnceLock<Option<String>> = OnceLock::new();
-    let wanted = WANTED.get_or_init(|| std::env::var("MUSTER_CRASH_AT").ok());
-    if wanted.as_deref() == Some(name) {
-        std::process::abort();
-    }
+    armed::crash(name);
+    armed::stop(name);
 }
 
 /// Does nothing in this build.
 #[cfg(not(feature = "failpoints"))]
 pub const fn crash_point(_name: &str) {}
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use nix::sys::signal::{Signal, raise};
+
+    static CRASH_AT: OnceLock<Option<String>> = OnceLock::new();
+    static STOP_AT: OnceLock<Option<String>> = OnceLock::new();
+    static STOPPED: AtomicBool = AtomicBool::new(false);
+
+    fn wanted(place: &'static OnceLock<Option<String>>, variable: &str) -> Option<&'static str> {
+        place.get_or_init(|| std::env::var(variable).ok()).as_deref()
+    }
+
+    pub(super) fn crash(name: &str) {
+        if wanted(&CRASH_AT, "MUSTER_CRASH_AT") == Some(name) {
+            std::process::abort();
+        }
+    }
+
+    pub(super) fn stop(name: &str) {
+        let here = wanted(&STOP_AT, "MUSTER_STOP_AT") == Some(name);
+        if here && !STOPPED.swap(true, Ordering::SeqCst) {
+            let _stopped_and_back = raise(Signal::SIGSTOP);
+        }
+    }
+}

@@ -2,47 +2,88 @@
 
 use std::time::Duration;
 
+use muster_client::Submission;
 use muster_tests::cluster::Role;
-use muster_tests::{Cluster, Topology};
+use muster_tests::{Cluster, Topology, eventually};
 
 use crate::support::{assert_completed_once, assert_no_attempt_ran_twice, noting_job, turn};
 
 const PAUSE: Duration = Duration::from_secs(10);
 const ALL: [Role; 3] = [Role::Gate, Role::Manager, Role::Worker];
 
-/// Pauses a node for ten seconds in the middle of a job; the job completes once and nothing stale was accepted.
-async fn pause(cluster: &mut Cluster, job: &str, name: &str) {
-    cluster.pause(name).unwrap();
+/// A process that has stopped itself sleeps for ten seconds and wakes; the job completes once, and what the process
+/// still does under its old token is refused and counted.
+async fn sleep_and_wake(cluster: &mut Cluster, job: &str, name: &str) {
     tokio::time::sleep(PAUSE).await;
     cluster.resume(name).unwrap();
     let view = cluster.finished(job, Duration::from_secs(120)).await.unwrap();
     let results = cluster.client().unwrap().results(job).await.unwrap();
     assert_completed_once(&view, &results);
     assert_no_attempt_ran_twice(cluster);
-    let fenced = cluster.metric(&ALL, "muster_fenced_total", "").await;
-    println!("{name}: {fenced} refused");
+    eventually("a refusal to be counted", || async {
+        let fenced = cluster.metric(&ALL, "muster_fenced_total", "").await;
+        if fenced > 0.0 { Ok(()) } else { Err("none".into()) }
+    })
+    .await
+    .unwrap();
+}
+
+/// Starts a node again so that it stops itself at a step.
+async fn arm(cluster: &mut Cluster, name: &str, step: &str) {
+    cluster.kill(name).unwrap();
+    cluster.spawn_with(name, &[("MUSTER_STOP_AT", step)]).unwrap();
+    cluster.ready(name).await.unwrap();
+}
+
+/// Waits until a process has stopped itself.
+async fn stopped(cluster: &mut Cluster, name: &str) {
+    let stat = format!("/proc/{}/stat", cluster.node(name).unwrap().pid());
+    eventually(&format!("{name} to stop itself"), || async {
+        let text = std::fs::read_to_string(&stat).unwrap_or_default();
+        if text.contains(") T ") { Ok(()) } else { Err(text) }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gate_leader_that_wakes_is_fenced() {
+async fn a_gate_leader_that_wakes_before_its_submit_is_fenced() {
     let _turn = turn().await;
     let mut cluster = Cluster::start(Topology::HA).await.unwrap();
-    let job = cluster.submit(&noting_job(&cluster, 3, 18)).await.unwrap();
-    cluster.running_shards(&job, 3).await.unwrap();
-    let token = cluster.client().unwrap().job(&job).await.unwrap().token;
-    let leader = cluster.leader(Role::Gate, &job).await.unwrap();
-    pause(&mut cluster, &job, &leader).await;
-    assert!(cluster.client().unwrap().job(&job).await.unwrap().token > token);
+    arm(&mut cluster, "g1", "gate.leased").await;
+    let body = noting_job(&cluster, 3, 15).into_bytes();
+    let submission = Submission { body, content_type: "application/toml", key: None };
+    let client = cluster.client_of(&["g1".to_owned()]).unwrap();
+    let job = client.submit(submission).await.unwrap().0.id.to_string();
+    stopped(&mut cluster, "g1").await;
+    sleep_and_wake(&mut cluster, &job, "g1").await;
+    assert!(cluster.client().unwrap().job(&job).await.unwrap().token > 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manager_leader_that_wakes_is_fenced() {
+async fn a_manager_leader_that_wakes_before_its_start_is_fenced() {
     let _turn = turn().await;
     let mut cluster = Cluster::start(Topology::HA).await.unwrap();
-    let job = cluster.submit(&noting_job(&cluster, 3, 18)).await.unwrap();
-    cluster.running_shards(&job, 3).await.unwrap();
-    let leader = cluster.leader(Role::Manager, &job).await.unwrap();
-    pause(&mut cluster, &job, &leader).await;
+    arm(&mut cluster, "dc1-m1", "manager.assigned").await;
+    let job = job_led_by(&cluster, "dc1-m1").await;
+    stopped(&mut cluster, "dc1-m1").await;
+    sleep_and_wake(&mut cluster, &job, "dc1-m1").await;
+}
+
+/// Submits jobs until one is led by a manager.
+async fn job_led_by(cluster: &Cluster, manager: &str) -> String {
+    let client = cluster.client().unwrap();
+    eventually(&format!("a job led by {manager}"), || async {
+        let job = cluster.submit(&noting_job(cluster, 3, 2)).await.map_err(|error| error.to_string())?;
+        let view =
+            client.job_after(&job, 3, Duration::from_secs(2)).await.map_err(|error| error.to_string())?;
+        match view.datacenters.get("dc1").and_then(|part| part.manager.as_deref()) == Some(manager) {
+            true => Ok(job),
+            false => Err(format!("{:?}", view.datacenters)),
+        }
+    })
+    .await
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,9 +92,6 @@ async fn a_worker_that_wakes_has_its_late_results_refused() {
     let mut cluster = Cluster::start(Topology::HA).await.unwrap();
     let job = cluster.submit(&noting_job(&cluster, 6, 6)).await.unwrap();
     cluster.running_shards(&job, 6).await.unwrap();
-    pause(&mut cluster, &job, "dc1-w1").await;
-    assert!(
-        cluster.metric(&ALL, "muster_fenced_total", "").await > 0.0,
-        "nothing was fenced, so nothing was shown"
-    );
+    cluster.pause("dc1-w1").unwrap();
+    sleep_and_wake(&mut cluster, &job, "dc1-w1").await;
 }

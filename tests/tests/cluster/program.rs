@@ -35,7 +35,9 @@ async fn dev_runs_fails_and_names_workflow_shard_exit_code_and_last_log_lines() 
     let _turn = turn().await;
     let said = muster(&["dev", "--http-port", "0", "--run", &example("fails.toml")]);
     assert_eq!(said.code, 10, "{}\n{}", said.out, said.err);
-    for wanted in ["workflow `check`, shard 1", ": exit code 3", "| checking part 1, try 2", "| part 1 is broken"] {
+    for wanted in
+        ["workflow `check`, shard 1", ": exit code 3", "| checking part 1, try 2", "| part 1 is broken"]
+    {
         assert!(said.err.contains(wanted), "no `{wanted}` in:\n{}", said.err);
     }
 }

@@ -35,8 +35,15 @@ async fn a_thousand_short_jobs_leave_no_group_behind() {
     cluster.start_all().await.unwrap();
     let cluster = &cluster;
     let roles = [Role::Gate, Role::Manager];
-    drop(cluster.submit(SHORT).await.unwrap());
-    assert!(cluster.metric(&roles, "muster_groups", "").await > 0.0, "the gauge does not count");
+    let seen = cluster.submit(&noting_job(cluster, 1, 5)).await.unwrap();
+    eventually("the gauge to count a group", || async {
+        let groups = cluster.metric(&roles, "muster_groups", "").await;
+        if groups > 0.0 { Ok(()) } else { Err("none".into()) }
+    })
+    .await
+    .unwrap();
+    cluster.finished(&seen, Duration::from_secs(60)).await.unwrap();
+    cluster.client().unwrap().delete(&seen).await.unwrap();
     stream::iter(0..1000)
         .for_each_concurrent(16, |_| async move { drop(cluster.submit(SHORT).await.unwrap()) })
         .await;
