@@ -1,5 +1,11 @@
 //! Whole clusters of processes. One at a time: the machine that runs this may have two cores.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails in a helper here fails the test that called it"
+)]
+
 mod cancel;
 mod crash_windows;
 mod failover;

@@ -10,12 +10,12 @@ use tokio::sync::{Mutex, MutexGuard};
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Waits for this test's turn; held until the test's end.
-pub async fn turn() -> MutexGuard<'static, ()> {
+pub(crate) async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
 /// A job of `replicas` shards that each note their start and end in a file and work for some seconds.
-pub fn noting_job(cluster: &Cluster, replicas: u32, seconds: u32) -> String {
+pub(crate) fn noting_job(cluster: &Cluster, replicas: u32, seconds: u32) -> String {
     let notes = notes_file(cluster);
     format!(
         r#"name = "noting"
@@ -40,18 +40,18 @@ command = ["true"]
 }
 
 /// Where the shards of [`noting_job`] write.
-pub fn notes_file(cluster: &Cluster) -> String {
+pub(crate) fn notes_file(cluster: &Cluster) -> String {
     cluster.data_dir("notes").display().to_string()
 }
 
 /// The lines that shards wrote, split into words.
-pub fn notes(cluster: &Cluster) -> Vec<Vec<String>> {
+pub(crate) fn notes(cluster: &Cluster) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(notes_file(cluster)).unwrap_or_default();
     text.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect()
 }
 
 /// The job completed, and each shard of each workflow has exactly one accepted result, with exit code 0.
-pub fn assert_completed_once(job: &JobView, results: &JobResults) {
+pub(crate) fn assert_completed_once(job: &JobView, results: &JobResults) {
     assert_eq!(job.status, JobStatus::Completed, "{job:#?}");
     let expected: BTreeMap<&str, u32> =
         job.workflows.iter().map(|workflow| (workflow.name.as_str(), workflow.shards.total)).collect();
@@ -66,7 +66,7 @@ pub fn assert_completed_once(job: &JobView, results: &JobResults) {
 }
 
 /// No (shard, attempt) was started twice.
-pub fn assert_no_attempt_ran_twice(cluster: &Cluster) {
+pub(crate) fn assert_no_attempt_ran_twice(cluster: &Cluster) {
     let mut starts: BTreeMap<(String, String), u32> = BTreeMap::new();
     for note in notes(cluster).into_iter().filter(|note| note[0] == "start") {
         *starts.entry((note[1].clone(), note[2].clone())).or_default() += 1;
