@@ -52,7 +52,7 @@ impl<M: Machine> Table<M> {
     }
 }
 
-/// Decodes and applies one command: what the rows of [`command_table!`] point to.
+/// Decodes and applies one command: what the rows of [`command_table!`](crate::command_table) point to.
 pub fn decode_and_apply<M: Machine, C: Apply<M>>(
     state: &mut M,
     stamp: Stamp,
