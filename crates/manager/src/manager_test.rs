@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use muster_link::CallError;
+use muster_machine::Entry;
 use muster_wire::api::{Health, JobList, JobView, Page, Problem, Submitted, WorkerView};
 use muster_wire::job::{CancelScope, Digest, Exit, JobStatus, WorkflowStatus};
 use muster_wire::rpc::RpcError;
 use muster_wire::rpc::manager::{CancelReply, DescribeDatacenter};
 use muster_wire::rpc::worker::{FindJobLeader, ProgressRow, ReportShardProgress, ResultReply};
 use muster_wire::spec::ContextValue;
-use muster_wire::{Attempt, Shard, Token, WorkflowIx};
+use muster_wire::{Attempt, Role, Shard, Token, WorkflowIx};
 
 use super::testkit::*;
+use crate::machine::NodeEvent;
+use crate::machine::commands::NodeMembershipEvent;
 
 const CHAIN: &str = "name = \"chain\"\n[[workflows]]\nname = \"prepare\"\ncommand = [\"prepare\"]\nreplicas = 3\n\
     [[workflows]]\nname = \"index\"\ndepends_on = [\"prepare\"]\ncommand = [\"index\", \"{{context.rows}}\"]\n";
@@ -333,4 +336,48 @@ async fn a_datacenter_without_gates_takes_jobs_by_http() {
     assert_eq!((workers.items[0].name.as_str(), workers.items[0].state.as_str()), ("w1", "active"));
     let health: Health = dc[0].ask_until(Request("GET /health", "", ""), 200).await;
     assert_eq!(health.scheduler.map(|scheduler| scheduler.dispatched), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leadership_is_handed_over_to_the_node_that_is_named() {
+    let (dc, gate) = (managers(3, "").await, FakeGate::start().await);
+    let worker = FakeWorker::start("w1", 1, &[&dc[0]]).await;
+    worker.play(Play::Run);
+    let call = gate.submission(ONE);
+    let first = gate.submit(&dc[0], &call).await.manager;
+    let started = worker.started(key(0, 0, 1)).await;
+    let leader = dc.iter().find(|manager| manager.rpc == first.addr).unwrap();
+    let other = dc.iter().find(|manager| manager.rpc != first.addr).unwrap();
+    let name = other.manager.node.coordinator.me().name;
+    let what = format!("POST /v1/groups/{}/transfer", call.job);
+    let body = format!("{{\"to\": \"{name}\"}}");
+    leader.ask_accepted(Request(&what, "content-type: application/json\r\n", &body)).await;
+    until("the successor adopts the job", || {
+        worker.lock().adopted.iter().any(|call| call.manager.name == name)
+    })
+    .await;
+    let running = worker.lock().running[&started.key].clone();
+    worker.end(&running, Exit::code(0)).await;
+    assert_eq!(gate.end_of(call.job).await.result.status, JobStatus::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_tried_elsewhere_is_stopped_at_a_worker_that_is_back() {
+    let (dc, gate) = (managers(1, "").await, FakeGate::start().await);
+    let first = FakeWorker::start("w1", 1, &[&dc[0]]).await;
+    first.play(Play::Run);
+    let call = gate.submission(ONE);
+    gate.submit(&dc[0], &call).await;
+    let started = first.started(key(0, 0, 1)).await;
+    let coordinator = dc[0].manager.node.coordinator.clone();
+    let dead = NodeMembershipEvent { event: NodeEvent::Dead, node: first.me.clone(), role: Role::Worker };
+    let entry = Entry::new(call.job, Token(1), 0).with(&dead).unwrap();
+    let second = FakeWorker::start("w2", 1, &[&dc[0]]).await;
+    second.play(Play::Run);
+    let node = dc[0].manager.node.clone();
+    until("the second worker is seen", || node.swim.member(second.me.id).is_some()).await;
+    first.lock().held.insert(key(9, 9, 9), 1);
+    coordinator.propose(call.job, entry, SOON).await.unwrap();
+    second.started(key(0, 0, 2)).await;
+    until("the first attempt is stopped", || first.lock().stopped.contains(&started.key)).await;
 }

@@ -22,6 +22,8 @@ const DRAIN: TaskKind = TaskKind::new("result_desk");
 const WAITING_MAX: usize = 4_096;
 /// Results in one entry.
 const BATCH_MAX: usize = 64;
+/// Context values, outputs and errors in one entry, bytes; a single result may have more.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Drafts made anew because the state had moved on.
 const TRIES_MAX: usize = 4;
 /// From the arrival of a result to its answer.
@@ -60,13 +62,33 @@ impl ResultDesk {
     fn take(&self, job: JobId) -> Vec<Waiting> {
         let mut jobs = self.lock();
         let Some(queue) = jobs.get_mut(&job) else { return Vec::new() };
-        let many = queue.len().min(BATCH_MAX);
+        let many = fitting(queue.iter().map(|waiting| bytes_of(&waiting.report)));
         let batch: Vec<Waiting> = queue.drain(..many).collect();
         if batch.is_empty() {
             jobs.remove(&job);
         }
         batch
     }
+}
+
+/// How many of these sizes go into one entry: the first always does.
+fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
+    let mut sum = 0_usize;
+    let fits = sizes.take(BATCH_MAX).enumerate().take_while(|(position, bytes)| {
+        sum = sum.saturating_add(*bytes);
+        (*position == 0) | (sum <= BATCH_BYTES_MAX)
+    });
+    fits.count()
+}
+
+fn bytes_of(report: &ReportShardResult) -> usize {
+    let outputs = report.outputs.iter().map(|(name, value)| name.len() + value.0.len());
+    let context = report
+        .context
+        .iter()
+        .map(|(name, value)| name.len() + value.as_ref().map_or(1, |value| value.0.len()));
+    let error = report.exit.error.as_ref().map_or(0, String::len);
+    outputs.chain(context).sum::<usize>() + error
 }
 
 /// Commits a result, with others of its job; the answer says what it came to.
@@ -168,4 +190,17 @@ fn answer(pushed: &Pushed, reply: Option<&EntryReply>) -> Answer {
 pub(crate) fn stale() -> ResultReply {
     metrics::counter!("muster_fenced_total", "at" => "manager").increment(1);
     ResultReply::Stale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_bounded_in_number_and_bytes_and_never_empty() {
+        assert_eq!(fitting([1; 1_000].into_iter()), BATCH_MAX);
+        assert_eq!(fitting([BATCH_BYTES_MAX / 2; 5].into_iter()), 2);
+        assert_eq!(fitting([BATCH_BYTES_MAX * 3, 1].into_iter()), 1);
+        assert_eq!(fitting(std::iter::empty()), 0);
+    }
 }

@@ -24,6 +24,8 @@ use crate::seats::{Load, Seat, seats};
 
 /// One proposal, from its start to its answer.
 pub(crate) const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
+/// One reservation: workers answer at once.
+pub(crate) const RESERVE_WITHIN: Duration = Duration::from_secs(1);
 /// One call to a worker or a gate.
 pub(crate) const CALL_WITHIN: Duration = Duration::from_secs(3);
 

@@ -100,6 +100,16 @@ impl TestManager {
         tokio::time::timeout(SOON, answered).await.unwrap_or_else(|_| panic!("{what}: never {status}"))
     }
 
+    /// Asks until it is accepted.
+    pub(crate) async fn ask_accepted(&self, Request(what, headers, body): Request<'_>) {
+        let accepted = async {
+            while !self.ask(what, headers, body).await.starts_with("HTTP/1.0 202") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(SOON, accepted).await.unwrap_or_else(|_| panic!("{what}: never accepted"));
+    }
+
     /// One request, by HTTP/1.0 so that the answer comes in one piece.
     async fn ask(&self, what: &str, headers: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.http).await.unwrap();
@@ -169,6 +179,12 @@ pub(crate) struct Played {
     pub(crate) context: BTreeMap<String, Option<ContextValue>>,
 }
 
+impl Played {
+    fn refuses(&self, key: AttemptKey) -> bool {
+        !self.held.contains_key(&key) || self.play == Play::Refuse
+    }
+}
+
 /// A worker that a test plays: real membership and links, no processes.
 #[derive(Clone)]
 pub(crate) struct FakeWorker {
@@ -231,7 +247,7 @@ impl FakeWorker {
     fn reserve(&self, call: &Reserve) -> Reservation {
         let mut state = self.lock();
         let used: u32 = state.held.values().sum();
-        let free = state.cores - used;
+        let free = state.cores.saturating_sub(used);
         if free < call.cores {
             return Reservation::Full { cores_free: free };
         }
@@ -249,7 +265,7 @@ impl FakeWorker {
         if state.running.contains_key(&call.key) {
             return StartReply::Started { state: AttemptState::Running };
         }
-        if !state.held.contains_key(&call.key) || state.play == Play::Refuse {
+        if state.refuses(call.key) {
             state.held.remove(&call.key);
             return StartReply::Refused { why: "no reservation".into() };
         }

@@ -1,12 +1,13 @@
 //! What the shell reads, and the summaries and results that gates get.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster_wire::job::{
     AttemptKey, AttemptState, DcResult, Digest, JobStatus, ShardResult, WorkflowResult, WorkflowSummary,
 };
 use muster_wire::spec::JobSpec;
-use muster_wire::{DispatchToken, JobId, NodeRef, Shard, WorkflowIx};
+use muster_wire::{DispatchToken, JobId, NodeId, NodeRef, Shard, WorkflowIx};
 
 use super::cancel::Cancel;
 use super::context::Context;
@@ -139,6 +140,15 @@ impl JobRecord {
         let rows =
             self.workflows().flat_map(|(ix, workflow)| workflow.open().map(move |(s, row)| (ix, s, row)));
         rows.filter_map(|(ix, shard, row)| self.open_attempt(ix, shard, row))
+    }
+
+    /// Cores of open attempts by worker.
+    pub fn cores_by_worker(&self) -> BTreeMap<NodeId, u32> {
+        let mut cores = BTreeMap::new();
+        for open in self.open_attempts() {
+            *cores.entry(open.worker.id).or_default() += open.cores;
+        }
+        cores
     }
 
     fn open_attempt(&self, workflow: WorkflowIx, shard: Shard, row: &ShardRow) -> Option<OpenAttempt> {

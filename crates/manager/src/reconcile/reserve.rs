@@ -10,7 +10,7 @@ use super::Job;
 use super::calls::in_waves;
 use crate::machine::JobRecord;
 use crate::placing::{Place, correct, take};
-use crate::shared::{CALL_WITHIN, Shared};
+use crate::shared::{RESERVE_WITHIN, Shared};
 
 /// Other workers that are asked after a refusal.
 const OTHERS_MAX: usize = 3;
@@ -107,7 +107,7 @@ async fn reserve(
 ) -> Result<Reservation, CallError> {
     let (token, cores, rank, gang) = (job.token(), wish.cores, wish.rank, wish.gang);
     let call = Reserve { job: job.job, token, key, cores, rank, gang };
-    shared.links.call_node(node, &call, CALL_WITHIN).await
+    shared.links.call_node(node, &call, RESERVE_WITHIN).await
 }
 
 /// Gives reservations back; one that is not given back ends by itself after some seconds.
@@ -117,7 +117,7 @@ pub(super) async fn release_all(shared: &Shared, job: &Job, held: &[(AttemptKey,
 
 async fn release(shared: &Shared, job: &Job, (key, node): (AttemptKey, &NodeRef)) {
     let call = ReleaseReservation { job: job.job, token: job.token(), key };
-    if let Err(error) = shared.links.call_node(node, &call, CALL_WITHIN).await {
+    if let Err(error) = shared.links.call_node(node, &call, RESERVE_WITHIN).await {
         tracing::debug!(worker = node.name, %error, "a reservation was not given back, it ends by itself");
     }
 }

@@ -26,10 +26,13 @@ reconciler!(
 impl Workers {
     async fn run(&self, job: &Job) -> Next {
         let Some(record) = acting(job) else { return Next::Idle };
-        self.shared.load.set(job.job, cores(record));
+        self.shared.load.set(job.job, record.cores_by_worker());
+        let used = used(record);
+        if uses_nobody(record, &used) {
+            return Next::Idle;
+        }
         let seats: BTreeMap<NodeId, Seat> =
             self.shared.seats().into_iter().map(|seat| (seat.node.id, seat)).collect();
-        let used = used(record);
         let mut draft = Draft::new(job.job, &job.view, job.now_ms());
         let gone = used.iter().filter_map(|worker| self.gone(job, (worker, seats.get(&worker.id))));
         let back = seats
@@ -75,14 +78,6 @@ impl Workers {
     }
 }
 
-fn cores(record: &JobRecord) -> BTreeMap<NodeId, u32> {
-    let mut cores = BTreeMap::new();
-    for open in record.open_attempts() {
-        *cores.entry(open.worker.id).or_default() += open.cores;
-    }
-    cores
-}
-
 /// Worker processes with an open attempt, or with one that the job waits for.
 fn used(record: &JobRecord) -> Vec<NodeRef> {
     let open = record.open_attempts().map(|open| open.worker);
@@ -90,6 +85,11 @@ fn used(record: &JobRecord) -> Vec<NodeRef> {
     let awaited = awaited.filter_map(|(_, row)| record.worker_of(row).cloned());
     let mut seen = BTreeSet::new();
     open.chain(awaited).filter(|worker| seen.insert((worker.id, worker.generation))).collect()
+}
+
+/// No worker matters to the job, and none that did is noted.
+fn uses_nobody(record: &JobRecord, used: &[NodeRef]) -> bool {
+    used.is_empty() && record.nodes().history().next().is_none()
 }
 
 /// Held gone by the state, but there.
