@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Extension, Json, Router};
 use muster_wire::api::{GroupView, Health, MemberView, NodeView, Page};
 use serde::Deserialize;
@@ -35,6 +35,11 @@ pub fn cluster(facts: Arc<dyn NodeFacts>) -> Router {
         .route("/v1/groups", get(groups))
         .route("/v1/groups/{job}", get(group))
         .with_state(facts)
+}
+
+/// Stands in for the tier's routes until the node is a member: 503 `starting`, not 404, so that clients ask again.
+pub fn starting() -> Router {
+    Router::new().route("/v1/{*path}", any(|| async { Problem::starting() }))
 }
 
 #[derive(Deserialize)]

@@ -119,7 +119,9 @@ async fn a_node_without_the_others_is_not_ready_and_says_for_whom_it_waits() {
         until(|| async { get(addr, "/readyz?verbose").await.body.contains("waits for m2, m3") }).await;
         assert_eq!(get(addr, "/readyz").await.status, 503);
         assert_eq!(get(addr, "/livez").await.status, 200);
-        assert_eq!(get(addr, "/v1/groups").await.problem().code, "starting");
+        for path in ["/v1/groups", "/v1/jobs", "/v1/jobs/1/events"] {
+            assert_eq!(get(addr, path).await.problem().code, "starting", "{path}");
+        }
         scope.shutdown(Duration::from_secs(20)).await.unwrap();
     };
     let (started, ()) = tokio::join!(starting, watching);

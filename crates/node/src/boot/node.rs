@@ -49,7 +49,7 @@ impl<M: Machine> Node<M> {
         let base = Base::start(parts).await?;
         let facts = Arc::new(ClusterFacts::<M>::new(base.basics()));
         let shown: Arc<dyn NodeFacts> = facts.clone();
-        base.set_routes(all_routes(&shown, Router::new()));
+        base.set_routes(all_routes(&shown, routes::starting()));
         let config = consensus_config(&base).await;
         let parts = Parts {
             config,

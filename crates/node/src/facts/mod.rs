@@ -192,8 +192,7 @@ impl<M: Machine> ClusterFacts<M> {
     }
 
     fn ready_coordinator(&self) -> Answer<Coordinator<M>> {
-        let starting = || Problem::unavailable("starting", "this node is not a member of its cluster yet");
-        self.coordinator().ok_or_else(starting)
+        self.coordinator().ok_or_else(Problem::starting)
     }
 
     fn cluster_check(&self) -> Check {

@@ -83,6 +83,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(Duration::from_secs(1))
     }
 
+    /// 503 `starting`.
+    pub fn starting() -> Self {
+        Self::unavailable("starting", "this node is not a member of its cluster yet")
+    }
+
     /// 500 `internal`.
     pub fn internal(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
