@@ -1,28 +1,29 @@
 //! Managers on loopback, with workers and a gate that a test plays.
 
+mod gate;
+
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use muster_link::{CallError, LinkConfig, LinkParts, Links, router};
+use muster_link::{CallError, router};
 use muster_node::config::Sources;
 use muster_node::{Base, BootParts, Config, Listeners};
 use muster_runtime::{Clock, TaskScope};
-use muster_wire::hello::{Hello, PROTOCOL};
-use muster_wire::job::{AttemptKey, AttemptState, CancelOrder, CancelScope, Digest, Exit, JobStatus};
-use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow};
-use muster_wire::rpc::manager::{CancelJob, SubmitJob, SubmitReply};
+use muster_wire::job::{AttemptKey, AttemptState, Exit, JobStatus};
 use muster_wire::rpc::worker::{
     AdoptJob, ForgetJob, HeldAttempts, ReleaseReservation, ReportShardProgress, ReportShardResult,
     Reservation, Reserve, ResultReply, StartReply, StartShard, StopReply, StopShards,
 };
-use muster_wire::rpc::{Ack, Call, RpcError};
+use muster_wire::rpc::Ack;
 use muster_wire::spec::ContextValue;
-use muster_wire::{Generation, JobId, MemberNumber, NodeId, NodeRef, Role, Token};
+use muster_wire::{JobId, MemberNumber, NodeRef, Role};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) use gate::FakeGate;
 
 use crate::ManagerNode;
 
@@ -367,124 +368,6 @@ impl FakeWorker {
     pub(crate) async fn kill(&self) {
         // What is late is dropped with the test.
         let _late = self.base.scope.shutdown(Duration::from_secs(5)).await;
-    }
-}
-
-/// What the played gate was told.
-#[derive(Default)]
-pub(crate) struct Heard {
-    pub(crate) progress: Vec<ReportProgress>,
-    pub(crate) workflows: Vec<ReportWorkflow>,
-    pub(crate) jobs: Vec<ReportJob>,
-    /// Answers nothing but this.
-    pub(crate) refuse: Option<RpcError>,
-}
-
-/// A gate that a test plays.
-#[derive(Clone)]
-pub(crate) struct FakeGate {
-    pub(crate) links: Links,
-    pub(crate) me: NodeRef,
-    pub(crate) heard: Arc<Mutex<Heard>>,
-    _scope: TaskScope,
-}
-
-impl FakeGate {
-    pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (addr, scope) = (listener.local_addr().unwrap().to_string(), TaskScope::new());
-        let (id, generation, member) = (NodeId(77), Generation(1), MemberNumber(1));
-        let me = NodeRef { id, generation, member, name: "g1".into(), addr: addr.clone() };
-        let hello = Hello {
-            protocol: PROTOCOL,
-            cluster_name: "muster".into(),
-            cluster: None,
-            node: id,
-            member,
-            generation,
-            role: Role::Gate,
-            datacenter: "gates".into(),
-            name: "g1".into(),
-            rpc: addr,
-            feature: 1,
-        };
-        let parts = LinkParts { listener, hello, scope: scope.clone(), clock: Clock::system() };
-        let links = Links::start(LinkConfig::default(), parts);
-        let gate = Self { links, me, heard: Arc::default(), _scope: scope };
-        gate.serve();
-        gate
-    }
-
-    fn serve(&self) {
-        let [progress, workflow, job] = std::array::from_fn(|_| self.clone());
-        let service = router()
-            .on::<ReportProgress, _, _>(move |_, call| {
-                std::future::ready(progress.hear(|heard| heard.progress.push(call)))
-            })
-            .on::<ReportWorkflow, _, _>(move |_, call| {
-                std::future::ready(workflow.hear(|heard| heard.workflows.push(call)))
-            })
-            .on::<ReportJob, _, _>(move |_, call| {
-                std::future::ready(job.hear(|heard| heard.jobs.push(call)))
-            });
-        self.links.serve(service.build());
-    }
-
-    fn hear(&self, note: impl FnOnce(&mut Heard)) -> Result<Ack, RpcError> {
-        let mut heard = self.heard.lock().unwrap();
-        note(&mut heard);
-        heard.refuse.clone().map_or(Ok(Ack {}), Err)
-    }
-
-    pub(crate) async fn call<C: Call>(&self, to: &TestManager, call: &C) -> Result<C::Reply, CallError> {
-        self.links.call(&to.rpc, call, Duration::from_secs(10)).await
-    }
-
-    /// Submits until it is taken.
-    pub(crate) async fn submit(&self, to: &TestManager, call: &SubmitJob) -> SubmitReply {
-        let submitted = async {
-            loop {
-                match self.call(to, call).await {
-                    Ok(reply) => return reply,
-                    Err(CallError::Rpc(error @ (RpcError::Refused { .. } | RpcError::Malformed(_)))) => {
-                        panic!("{error}")
-                    }
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
-            }
-        };
-        tokio::time::timeout(SOON, submitted).await.unwrap()
-    }
-
-    pub(crate) fn submission(&self, text: &str) -> SubmitJob {
-        SubmitJob {
-            job: job_id(),
-            digest: Digest([3; 32]),
-            spec: muster_spec::parse(text, muster_spec::Format::Toml).unwrap(),
-            gate: self.me.clone(),
-            gate_token: Token(1),
-            dc_token: Token(1),
-            lease_expires_ms: Clock::system().unix_ms() + 30_000,
-            forwarded: false,
-        }
-    }
-
-    /// The end of a job as it was told.
-    pub(crate) async fn end_of(&self, job: JobId) -> ReportJob {
-        let found = || self.heard.lock().unwrap().jobs.iter().find(|told| told.from.job == job).cloned();
-        until("the job's end is told", || found().is_some()).await;
-        found().unwrap()
-    }
-
-    pub(crate) fn cancel(&self, job: JobId, scope: CancelScope) -> CancelJob {
-        let order = CancelOrder {
-            scope,
-            reason: "not needed".into(),
-            requester: "tester".into(),
-            grace_ms: Some(100),
-            deadline_ms: Clock::system().unix_ms() + 60_000,
-        };
-        CancelJob { job, gate_token: Token(1), order, forwarded: false }
     }
 }
 
