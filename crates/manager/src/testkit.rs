@@ -12,11 +12,11 @@ use muster_node::config::Sources;
 use muster_node::{Base, BootParts, Config, Listeners};
 use muster_runtime::{Clock, TaskScope};
 use muster_wire::job::{AttemptKey, AttemptState, Exit, JobStatus};
+use muster_wire::rpc::Ack;
 use muster_wire::rpc::worker::{
     AdoptJob, ForgetJob, HeldAttempts, ReleaseReservation, ReportShardProgress, ReportShardResult,
     Reservation, Reserve, ResultReply, StartReply, StartShard, StopReply, StopShards,
 };
-use muster_wire::rpc::Ack;
 use muster_wire::spec::ContextValue;
 use muster_wire::{JobId, MemberNumber, NodeRef, Role};
 use serde::de::DeserializeOwned;
