@@ -1,5 +1,6 @@
 //! Managers as gates and workers meet them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_link::CallError;
@@ -100,7 +101,8 @@ async fn a_cancel_stops_what_runs_and_then_the_job_is_cancelled() {
     assert_eq!(reply, Ok(CancelReply::Cancelling));
     let end = gate.end_of(call.job).await;
     assert_eq!((end.result.status, end.result.errors.len()), (JobStatus::Cancelled, 0));
-    assert_eq!(worker.lock().stopped.len(), 3);
+    let stopped: BTreeSet<_> = worker.lock().stopped.iter().copied().collect();
+    assert_eq!(stopped, [key(0, 0, 1), key(0, 1, 1), key(0, 2, 1)].into());
     until("the job is purged", || purged(&dc[0], call.job) == Some(JobStatus::Cancelled)).await;
     let again = gate.call(&dc[0], &gate.cancel(call.job, CancelScope::Job)).await;
     assert_eq!(again, Ok(CancelReply::Confirmed { errors: vec![] }));
@@ -298,6 +300,7 @@ async fn the_datacenter_says_how_it_is() {
     let worker = FakeWorker::start("w1", 3, &[&dc[0]]).await;
     let coordinator = dc[0].manager.node.clone();
     until("the worker is seen", || coordinator.swim.member(worker.me.id).is_some()).await;
+    until("the directory is led", || coordinator.coordinator.directory_status().leader.is_some()).await;
     let report = gate.call(&dc[0], &DescribeDatacenter {}).await.unwrap();
     assert_eq!((report.datacenter.as_str(), report.workers, report.cores_total), (DC, 1, 3));
     assert!(report.has_leader && report.managers.len() == 1);
