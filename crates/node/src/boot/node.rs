@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,11 +28,14 @@ pub struct Node<M: Machine> {
     /// Its groups.
     pub coordinator: Coordinator<M>,
     facts: Arc<dyn NodeFacts>,
+    /// The tier's routes are there: before that the node is not ready.
+    serving: Arc<AtomicBool>,
 }
 
 impl<M: Machine> Clone for Node<M> {
     fn clone(&self) -> Self {
-        Self { base: self.base.clone(), coordinator: self.coordinator.clone(), facts: self.facts.clone() }
+        let (base, coordinator) = (self.base.clone(), self.coordinator.clone());
+        Self { base, coordinator, facts: self.facts.clone(), serving: self.serving.clone() }
     }
 }
 
@@ -60,13 +64,20 @@ impl<M: Machine> Node<M> {
             clock: base.clock.clone(),
         };
         let coordinator = Coordinator::<M>::start(parts).await?;
+        let serving = Arc::new(AtomicBool::new(false));
+        let checked = serving.clone();
+        base.additions.add_check("routes", move || match checked.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => Err("the routes of this tier are not served yet".into()),
+        });
         facts.set(coordinator.clone());
-        Ok(Self { base, coordinator, facts: shown })
+        Ok(Self { base, coordinator, facts: shown, serving })
     }
 
     /// Adds the tier's routes to those of every node.
     pub fn serve_http(&self, tier: Router) {
         self.set_routes(all_routes(&self.facts, tier));
+        self.serving.store(true, Ordering::Release);
     }
 
     /// Serves the tier's calls beside those of the coordinator.
