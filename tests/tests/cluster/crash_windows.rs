@@ -105,11 +105,13 @@ async fn every_job_ends(cluster: &Cluster, must_exist: bool) {
     eventually("every job to have ended", || async {
         let list =
             client.jobs(muster_client::ListQuery::default()).await.map_err(|error| error.to_string())?;
-        let open = list.items.iter().filter(|item| !item.status.is_terminal()).count();
+        let open = list.items.iter().filter(|item| !item.status.is_terminal());
+        let open: Vec<String> = open.map(|item| item.id.to_string()).collect();
         let missing = must_exist && list.items.is_empty();
-        match (open, missing) {
-            (0, false) => Ok(()),
-            _ => Err(format!("{open} open, missing: {missing}")),
+        match (open.first(), missing) {
+            (None, false) => Ok(()),
+            (None, true) => Err("no job".to_owned()),
+            (Some(id), _) => Err(format!("{:?} {:?}", client.job(id).await, client.explain(id).await)),
         }
     })
     .await

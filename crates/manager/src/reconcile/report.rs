@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use muster_link::CallError;
 use muster_node::driver::Next;
-use muster_wire::WorkflowIx;
 use muster_wire::job::WorkflowStatus;
 use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow, Reporter};
 use muster_wire::rpc::{Ack, Call, RpcError};
+use muster_wire::{Token, WorkflowIx};
 use tokio::time::Instant;
 
 use super::forget::{Holder, purge};
@@ -25,12 +25,20 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// When a report that was refused is repeated.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
-/// What the gates know.
+/// What the gates know, or refused to hear. What was said under the tokens of an earlier gate or lease is said again under
+/// new ones.
 #[derive(Default)]
 pub(super) struct Told {
     version: u64,
     at: Option<Instant>,
-    workflows: BTreeSet<WorkflowIx>,
+    workflows: BTreeSet<(Tokens, WorkflowIx)>,
+}
+
+/// The gate's token and the lease's.
+type Tokens = (Token, Token);
+
+const fn tokens(gate: &Remote) -> Tokens {
+    (gate.remote_token, gate.dc_token)
 }
 
 reconciler!(
@@ -66,19 +74,20 @@ impl Report {
     /// `None`: the gates know every workflow that has ended.
     async fn tell_workflows(&self, job: &Job, (record, gate): (&JobRecord, &Remote)) -> Option<Next> {
         let told = self.memory.with((job.job, job.term), |told| told.workflows.clone());
-        let ended = record.workflows().filter(|(ix, known)| is_final(known.status()) && !told.contains(ix));
+        let is_news = |ix: WorkflowIx| !told.contains(&(tokens(gate), ix));
+        let ended = record.workflows().filter(|(ix, known)| is_final(known.status()) && is_news(*ix));
         for workflow in ended.map(|(ix, _)| ix) {
             let Some(result) = record.workflow_result(workflow) else { continue };
             let call = ReportWorkflow { from: reporter(job, (record, gate)), workflow, result };
             match tell(&self.shared, gate, &call).await {
                 Answer::Unknown => return Some(Next::After(AGAIN)),
-                Answer::Acknowledged | Answer::Refused => self.note_workflow(job, workflow),
+                Answer::Acknowledged | Answer::Refused => self.note_workflow(job, (tokens(gate), workflow)),
             }
         }
         None
     }
 
-    fn note_workflow(&self, job: &Job, workflow: WorkflowIx) {
+    fn note_workflow(&self, job: &Job, workflow: (Tokens, WorkflowIx)) {
         self.memory.with((job.job, job.term), |told| told.workflows.insert(workflow));
     }
 
