@@ -11,11 +11,12 @@ use nix::unistd::Pid;
 
 use crate::wait::within;
 
-/// The program with every entry point.
+/// The program with every entry point: beside this one, or one folder up from a test.
 pub fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_default();
-    let folder = test.parent().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
-    folder.join("muster-under-test")
+    let this = std::env::current_exe().unwrap_or_default();
+    let folders = this.ancestors().skip(1).take(2);
+    let mut programs = folders.map(|folder| folder.join("muster-under-test"));
+    programs.find(|program| program.exists()).unwrap_or_default()
 }
 
 /// A started process; killed when dropped.
