@@ -209,7 +209,14 @@ impl FakeDc {
         let report = ReportWorkflow { from: from.clone(), workflow: WorkflowIx(0), result };
         self.links.call(to, &report, SOON).await.unwrap();
         let (status, context) = (JobStatus::Completed, call.spec.context.clone());
-        let result = DcResult { status, reason: None, context, errors: vec![] };
+        let result = DcResult {
+            status,
+            reason: None,
+            context,
+            errors: vec![],
+            stats: Default::default(),
+            context_version: 0,
+        };
         let workflows = vec![summary(WorkflowStatus::Completed, 2)];
         self.links.call(to, &ReportJob { from, workflows, result }, SOON).await.unwrap();
     }

@@ -189,7 +189,14 @@ async fn progress_reaches_the_gate_and_the_job_runs() {
         stats: [("rows".to_owned(), total)].into(),
     };
     let (job, token, worker_ref) = (call.job, started.token, worker.me.clone());
-    let report = ReportShardProgress { job, token, worker: worker_ref, rows: vec![row] };
+    let report = ReportShardProgress {
+        job,
+        token,
+        worker: worker_ref,
+        rows: vec![row],
+        clock_ms: 0,
+        windows: Vec::new(),
+    };
     worker.tell_progress(&started, report).await.unwrap();
     let half = || {
         let heard = gate.heard.lock().unwrap();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Attempt, Shard, WorkflowIx};
 use crate::spec::ContextValue;
+use crate::stats::StatsHistory;
 
 /// Declares a status enum with its words.
 macro_rules! words {
@@ -320,6 +321,13 @@ pub struct DcResult {
     pub context: BTreeMap<String, ContextValue>,
     /// Attempts that were cancelled without the worker's confirmation, and errors met.
     pub errors: Vec<String>,
+    /// The job's numbers over time there, at a resolution that keeps them below 64 KiB; what `ReadStats` answers while
+    /// the managers know the job.
+    #[serde(default)]
+    pub stats: StatsHistory,
+    /// The final version of the context.
+    #[serde(default)]
+    pub context_version: u64,
 }
 
 /// How many shards are in which state.

@@ -18,6 +18,7 @@ pub mod job;
 pub mod node;
 pub mod rpc;
 pub mod spec;
+pub mod stats;
 
 pub use codec::{CodecError, decode, encode};
 pub use ids::{

@@ -71,7 +71,14 @@ pub(crate) fn order(scope: CancelScope) -> CancelOrder {
 }
 
 pub(crate) fn dc_result(status: JobStatus) -> DcResult {
-    DcResult { status, reason: None, context: BTreeMap::new(), errors: vec![] }
+    DcResult {
+        status,
+        reason: None,
+        context: BTreeMap::new(),
+        errors: vec![],
+        stats: Default::default(),
+        context_version: 0,
+    }
 }
 
 pub(crate) fn workflow_result(status: WorkflowStatus) -> WorkflowResult {

@@ -161,7 +161,14 @@ fn ended_there(job: &Job, name: &str, status: JobStatus) -> Result<Entry, CodecE
     let dc_token = job.view.state.dc(name).map(|dc| dc.token).unwrap_or_default();
     let status = if status == JobStatus::Void { JobStatus::Failed } else { status };
     let reason = Some(format!("the datacenter remembers the job only as {status}"));
-    let result = DcResult { status, reason, context: Default::default(), errors: Vec::new() };
+    let result = DcResult {
+        status,
+        reason,
+        context: Default::default(),
+        errors: Vec::new(),
+        stats: Default::default(),
+        context_version: 0,
+    };
     entry(job).with(&SetDcResult { dc: name.to_owned(), dc_token, result })
 }
 

@@ -14,8 +14,6 @@ pub const JOB_KEPT_BYTES_MAX: usize = 5 * 1024 * 1024;
 pub const ERROR_BYTES_MAX: usize = 1024;
 /// Names of numbers per workflow.
 pub const STAT_NAMES_MAX: usize = 16;
-/// A histogram's buckets: below 1 KiB encoded.
-pub const HISTOGRAM_BUCKETS_MAX: usize = 128;
 /// History of statistics of a job, bytes by estimate; beyond it windows are merged in pairs.
 pub const STATS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Membership events kept for people.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use muster_wire::job::{StatTotal, StatTotals};
+pub use muster_wire::stats::{HISTOGRAM_BUCKETS_MAX, Histogram};
 use muster_wire::{NodeId, WorkflowIx};
 use serde::{Deserialize, Serialize};
 
-use super::limits::{HISTOGRAM_BUCKETS_MAX, STAT_NAMES_MAX, STATS_BYTES_MAX};
+use super::limits::{STAT_NAMES_MAX, STATS_BYTES_MAX};
 
 /// The finest window, milliseconds.
 pub const WINDOW_MS: u64 = 1_000;
@@ -18,44 +19,6 @@ pub(super) const WINDOW_MS_MAX: u64 = WINDOW_MS << 12;
 const CELL_BYTES: usize = 64;
 /// An estimate of what one bucket takes encoded.
 const BUCKET_BYTES: usize = 8;
-
-/// Counts by bucket: bucket `b` holds values in `[2^(b/scale), 2^((b+1)/scale))`. The smallest bucket also holds what
-/// is not above zero.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Histogram {
-    /// Buckets per power of two. Only histograms of one scale can be merged.
-    pub scale: u8,
-    /// Counts, by bucket.
-    pub buckets: BTreeMap<i16, u64>,
-}
-
-impl Histogram {
-    /// Adds another of the same scale; `false`: it has another scale or too many buckets, and nothing changed.
-    #[must_use]
-    pub fn merge(&mut self, other: &Self) -> bool {
-        let fits = self.scale == other.scale && other.buckets.len() <= HISTOGRAM_BUCKETS_MAX;
-        if fits {
-            other.buckets.iter().for_each(|(bucket, count)| self.add(*bucket, *count));
-        }
-        fits
-    }
-
-    fn add(&mut self, bucket: i16, count: u64) {
-        let sum = self.buckets.entry(bucket).or_default();
-        *sum = sum.saturating_add(count);
-        while self.buckets.len() > HISTOGRAM_BUCKETS_MAX {
-            self.fold_lowest();
-        }
-    }
-
-    /// The two lowest buckets become one: the tail that people look at stays exact.
-    fn fold_lowest(&mut self) {
-        let Some((_, lowest)) = self.buckets.pop_first() else { return };
-        if let Some(mut next) = self.buckets.first_entry() {
-            *next.get_mut() = next.get().saturating_add(lowest);
-        }
-    }
-}
 
 /// What one window of one workflow holds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]

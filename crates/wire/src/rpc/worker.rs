@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::manager::LogChunk;
 use super::{Ack, calls};
-use crate::ids::{DispatchToken, Generation, JobId, Token};
+use crate::ids::{DispatchToken, Generation, JobId, Token, WorkflowIx};
 use crate::job::{AttemptKey, AttemptState, Exit, Outputs, StatTotals};
 use crate::node::NodeRef;
 use crate::spec::ContextValue;
+use crate::stats::Histogram;
 
 calls! {
     100 => Reserve -> Reservation,
@@ -20,6 +21,8 @@ calls! {
     104 => AdoptJob -> HeldAttempts,
     105 => ForgetJob -> Ack,
     106 => ReadShardLog -> LogChunk,
+    107 => DescribeWorker -> WorkerReport,
+    108 => DrainWorker -> WorkerReport,
     130 => ReportShardProgress -> Ack,
     131 => ReportShardResult -> ResultReply,
     132 => FindJobLeader -> JobLeader,
@@ -203,6 +206,34 @@ pub struct ReadShardLog {
     pub limit: u32,
 }
 
+/// Asks a worker how it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DescribeWorker {}
+
+/// Tells a worker to take nothing new, or to take work again; kept across its restarts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DrainWorker {
+    /// Drain, or take work again.
+    pub draining: bool,
+}
+
+/// A worker at a glance, from itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct WorkerReport {
+    /// All its cores.
+    pub cores_total: u32,
+    /// In use by shards.
+    pub cores_used: u32,
+    /// Held for shards that have not started.
+    pub cores_held: u32,
+    /// Shards that run.
+    pub shards: u32,
+    /// Results not acknowledged yet.
+    pub results_pending: u32,
+    /// It takes nothing new.
+    pub draining: bool,
+}
+
 /// Progress of running attempts, at most once a second and job.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ReportShardProgress {
@@ -214,6 +245,25 @@ pub struct ReportShardProgress {
     pub worker: NodeRef,
     /// One row an attempt.
     pub rows: Vec<ProgressRow>,
+    /// The worker's monotonic clock when this was sent, milliseconds; 0: not told.
+    #[serde(default)]
+    pub clock_ms: u64,
+    /// Windows that have closed since the last acknowledged report, with all samples of the attempts in them.
+    #[serde(default)]
+    pub windows: Vec<ShardWindow>,
+}
+
+/// Samples of one workflow's attempts on one worker within one second of the worker's monotonic clock.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ShardWindow {
+    /// The workflow.
+    pub workflow: WorkflowIx,
+    /// Where the window starts on the worker's monotonic clock, milliseconds.
+    pub start_ms: u64,
+    /// Sums by name.
+    pub counters: StatTotals,
+    /// Distributions by name.
+    pub histograms: BTreeMap<String, Histogram>,
 }
 
 /// Progress of one attempt.

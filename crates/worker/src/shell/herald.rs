@@ -100,7 +100,14 @@ impl Herald {
         let to = target.as_ref().map(|target| (target.id, token));
         let rows = self.rows(&mut engine, to);
         let worker = self.shell.me.clone();
-        let progress = rows.map(|rows| ReportShardProgress { job: self.job, token, worker, rows });
+        let progress = rows.map(|rows| ReportShardProgress {
+            job: self.job,
+            token,
+            worker,
+            rows,
+            clock_ms: 0,
+            windows: Vec::new(),
+        });
         Some(Round { target, results, progress })
     }
 
