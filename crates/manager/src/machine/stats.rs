@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use muster_wire::job::{StatTotal, StatTotals};
-pub use muster_wire::stats::{HISTOGRAM_BUCKETS_MAX, Histogram};
+use muster_wire::stats::{HISTOGRAM_BUCKETS_MAX, Histogram};
 use muster_wire::{NodeId, WorkflowIx};
 use serde::{Deserialize, Serialize};
 

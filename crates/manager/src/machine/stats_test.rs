@@ -32,22 +32,6 @@ fn a_name_beyond_the_bound_is_counted_and_left_out() {
 }
 
 #[test]
-fn histograms_of_another_scale_are_not_merged() {
-    let mut one = Histogram { scale: 4, buckets: BTreeMap::from([(1, 2)]) };
-    assert!(one.merge(&Histogram { scale: 4, buckets: BTreeMap::from([(1, 3)]) }));
-    assert!(!one.merge(&Histogram { scale: 8, buckets: BTreeMap::from([(1, 3)]) }));
-    assert_eq!(one.buckets[&1], 5);
-}
-
-#[test]
-fn a_histogram_beyond_its_bound_folds_its_lowest_buckets() {
-    let mut one = Histogram { scale: 4, buckets: BTreeMap::new() };
-    (0..200_i16).for_each(|bucket| one.add(bucket, 1));
-    assert_eq!(one.buckets.len(), HISTOGRAM_BUCKETS_MAX);
-    assert_eq!(one.buckets.values().sum::<u64>(), 200);
-}
-
-#[test]
 fn windows_beyond_the_bound_become_coarser_and_lose_no_count() {
     let mut stats = Stats::default();
     for second in 0..5_000 {

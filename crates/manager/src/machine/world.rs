@@ -13,9 +13,10 @@ use muster_wire::{Attempt, Generation, GroupId, JobId, NodeId, NodeRef, Role, Sh
 use super::commands::*;
 use super::record::JobRecord;
 use super::shard::{Progress, ShardRow};
-use super::stats::{Histogram, Window, WindowRow};
+use super::stats::{Window, WindowRow};
 use super::workflow::Workflow;
 use super::{ManagerJob, NodeEvent, Updates};
+use muster_wire::stats::Histogram;
 
 pub(crate) const START_MS: u64 = 1_000_000;
 
