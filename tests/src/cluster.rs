@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use muster_client::{Client, ClientOptions};
-use muster_wire::api::{GroupView, JobView};
+use muster_wire::api::{GroupView, JobView, Page};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -194,10 +194,29 @@ impl Cluster {
             args.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
         let log = self.dir.path().join(format!("{name}.log"));
-        let process =
-            Process::start(Program { name, role: plan.role.word(), args: &args, environment }, &log)?;
+        let crash_file = self.crash_file(name).display().to_string();
+        let armed = [("MUSTER_CRASH_FILE", crash_file.as_str())];
+        let environment: Vec<(&str, &str)> = armed.into_iter().chain(environment.iter().copied()).collect();
+        let what = Program { name, role: plan.role.word(), args: &args, environment: &environment };
+        let process = Process::start(what, &log)?;
         self.running.insert(name.to_owned(), process);
         Ok(())
+    }
+
+    fn crash_file(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(format!("{name}.crash"))
+    }
+
+    /// Lets a running node die when it next reaches a crash point.
+    pub fn arm(&self, name: &str, point: &str) -> anyhow::Result<()> {
+        std::fs::write(self.crash_file(name), point).context("arm a crash point")
+    }
+
+    /// Waits for an armed node's death, and disarms it.
+    pub async fn died(&mut self, name: &str) -> anyhow::Result<()> {
+        self.node(name)?.exit(PATIENCE).await?;
+        std::fs::remove_file(self.crash_file(name)).context("disarm a crash point")?;
+        self.kill(name)
     }
 
     /// Starts every node that does not run and waits until all are ready.
@@ -317,6 +336,24 @@ impl Cluster {
             let text = self.get(&name, &format!("/v1/groups/{job}")).await.unwrap_or_default();
             let group: Option<GroupView> = serde_json::from_str(&text).ok();
             if group.is_some_and(|group| group.role == "leader") {
+                return Ok(name);
+            }
+        }
+        Err("nobody leads".into())
+    }
+
+    /// The node of a role that leads its directory.
+    pub async fn directory_leader(&self, role: Role) -> anyhow::Result<String> {
+        let what = format!("a {} that leads the directory", role.word());
+        eventually(&what, || self.find_directory_leader(role)).await
+    }
+
+    async fn find_directory_leader(&self, role: Role) -> Result<String, String> {
+        for name in self.names(role).into_iter().filter(|name| self.running.contains_key(name)) {
+            let text = self.get(&name, "/v1/groups").await.unwrap_or_default();
+            let groups: Option<Page<GroupView>> = serde_json::from_str(&text).ok();
+            let mut groups = groups.into_iter().flat_map(|page| page.items);
+            if groups.any(|group| group.job.is_none() && group.role == "leader") {
                 return Ok(name);
             }
         }

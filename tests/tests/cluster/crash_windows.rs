@@ -22,6 +22,9 @@ const GATE_POINTS: [(&str, bool); 5] = [
 const MANAGER_POINTS: [&str; 5] =
     ["manager.registered", "manager.created", "manager.reserved", "manager.assigned", "manager.started"];
 
+/// At the directory's leader: an entry is committed, and whoever proposed it has no answer yet.
+const DIRECTORY_POINT: &str = "directory.committed";
+
 const JOB: &str = "name='window'\n[[workflows]]\nname='a'\ncommand=['true']\n";
 
 fn submission(key: &str) -> Submission {
@@ -74,7 +77,7 @@ impl Window {
             cluster.ready("g1").await.unwrap();
         }
         if let Some(gate) = self.gate() {
-            self.ask_again(cluster, gate).await;
+            ends_once(cluster, gate, &self.key()).await;
         }
         cluster.start_all().await.unwrap();
         every_job_ends(cluster, self.must_exist()).await;
@@ -91,12 +94,16 @@ impl Window {
         cluster.kill("g1").unwrap();
     }
 
-    async fn ask_again(&self, cluster: &Cluster, gate: &str) {
-        let client = cluster.client_of(&[gate.to_owned()]).unwrap();
-        let (submitted, _) = client.submit(submission(&self.key())).await.unwrap();
-        let view = cluster.finished(&submitted.id.to_string(), Duration::from_secs(60)).await.unwrap();
-        assert_eq!(view.status, JobStatus::Completed, "{}", self.key());
-    }
+}
+
+/// A retry under the key makes, or finds, a job that completes.
+async fn ends_once(cluster: &Cluster, gate: &str, key: &str) {
+    let client = cluster.client_of(&[gate.to_owned()]).unwrap();
+    let (submitted, _) = client.submit(submission(key)).await.unwrap();
+    let view = cluster.finished(&submitted.id.to_string(), Duration::from_secs(60)).await.unwrap();
+    assert_eq!(view.status, JobStatus::Completed, "{key}");
+    let (again, _) = client.submit(submission(key)).await.unwrap();
+    assert_eq!(again.id, submitted.id, "{key}");
 }
 
 /// Every job of the cluster ends, and one is there if one must be.
@@ -131,6 +138,42 @@ async fn a_gate_that_dies_after_any_step_leaves_one_job_or_none() {
     }
     let roles = [Role::Gate, Role::Manager];
     assert!(cluster.metric(&roles, "muster_task_panics_total", "").await == 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_leader_that_dies_between_commit_and_answer_leaves_one_job_or_none() {
+    let _turn = turn().await;
+    let mut cluster = Cluster::prepare(Topology::HA).unwrap();
+    cluster.set("groups.register_timeout", "5s");
+    cluster.start_all().await.unwrap();
+    for retry in [Retry::SameGate, Retry::OtherGate, Retry::None] {
+        let leader = cluster.directory_leader(Role::Gate).await.unwrap();
+        let mut others = cluster.names(Role::Gate).into_iter().filter(|name| *name != leader);
+        let (asked, other) = (others.next().unwrap(), others.next().unwrap());
+        cluster.arm(&leader, DIRECTORY_POINT).unwrap();
+        let key = format!("directory-{retry:?}");
+        let _answer = hasty(&cluster, &asked).submit(submission(&key)).await;
+        cluster.died(&leader).await.unwrap();
+        match retry {
+            Retry::SameGate => ends_once(&cluster, &asked, &key).await,
+            Retry::OtherGate => ends_once(&cluster, &other, &key).await,
+            Retry::None => {}
+        }
+        cluster.start_all().await.unwrap();
+        every_job_ends(&cluster, retry != Retry::None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_directory_leader_that_dies_between_commit_and_answer_delays_the_job_and_no_more() {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start(Topology::HA).await.unwrap();
+    let leader = cluster.directory_leader(Role::Manager).await.unwrap();
+    cluster.arm(&leader, DIRECTORY_POINT).unwrap();
+    let job = cluster.submit(JOB).await.unwrap();
+    cluster.died(&leader).await.unwrap();
+    let view = cluster.finished(&job, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(view.status, JobStatus::Completed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

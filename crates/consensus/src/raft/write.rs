@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use muster_machine::{EntryReply, Machine};
-use muster_runtime::Backoff;
+use muster_runtime::{Backoff, crash_point};
 use muster_wire::RaftId;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, RaftError};
 use openraft::raft::ClientWriteResponse;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::group::Group;
 use super::types::{Command, Types};
 use crate::error::ProposeError;
+use crate::host::directory::DIRECTORY_JOB;
 
 /// Pause before a leader without a lease is asked again: one round trip to a follower renews it.
 const LEASE_PAUSE: Duration = Duration::from_millis(3);
@@ -46,10 +47,20 @@ impl<M: Machine> Group<M> {
                 return Err(ProposeError::Unknown);
             };
             match self.judge(answer) {
-                Ok(written) => return Ok(written),
+                Ok(written) => {
+                    self.crash_point();
+                    return Ok(written);
+                }
                 Err(Refusal::Final(error)) => return Err(error),
                 Err(Refusal::LeaseExpired) => self.renew_lease(deadline, &mut pause).await?,
             }
+        }
+    }
+
+    /// Between the commit of a directory entry and the answer to whoever proposed it.
+    fn crash_point(&self) {
+        if self.job == DIRECTORY_JOB {
+            crash_point("directory.committed");
         }
     }
 
