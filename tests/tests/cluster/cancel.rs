@@ -1,7 +1,9 @@
 //! A cancel stops processes and wins against a submit that comes later.
 
+use std::process::Command;
 use std::time::Duration;
 
+use muster_tests::process::program;
 use muster_tests::{Cluster, Topology, eventually};
 use muster_wire::api::CancelRequest;
 use muster_wire::job::JobStatus;
@@ -34,6 +36,22 @@ async fn a_cancel_leaves_no_child_process_and_ends_in_cancelled() {
     .await
     .unwrap();
     assert!(notes(&cluster).iter().all(|note| note[0] == "start"), "a shard ran to its end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_waits_for_a_cancel_until_no_process_is_left() {
+    let _turn = turn().await;
+    let cluster = Cluster::start(Topology::HA).await.unwrap();
+    let job = cluster.submit(&noting_job(&cluster, 4, 300)).await.unwrap();
+    cluster.running_shards(&job, 4).await.unwrap();
+    let gate = format!("http://{}", cluster.plan("g2").unwrap().http());
+    let args = ["muster", "--gate", &gate, "cancel", &job, "--wait", "--reason", "test", "-o", "json"];
+    let output = Command::new(program()).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("\"cancelled\""), "{said}");
+    let left = processes_with(&crate::support::notes_file(&cluster));
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,7 +93,6 @@ impl Window {
         end.unwrap_or_else(|error| panic!("{}: {error}", self.point));
         cluster.kill("g1").unwrap();
     }
-
 }
 
 /// A retry under the key makes, or finds, a job that completes.
