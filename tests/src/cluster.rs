@@ -378,7 +378,22 @@ impl Cluster {
                 false => Err(format!("{:?}", (view.status, view.datacenters, view.errors))),
             }
         };
-        within(patience, &format!("the end of {job}"), &mut ask).await
+        match within(patience, &format!("the end of {job}"), &mut ask).await {
+            Ok(view) => Ok(view),
+            Err(error) => Err(error.context(self.diagnosis(job).await)),
+        }
+    }
+
+    /// What every gate and manager knows of a job.
+    async fn diagnosis(&self, job: &str) -> String {
+        let mut said = String::new();
+        for name in [Role::Gate, Role::Manager].iter().flat_map(|role| self.names(*role)) {
+            for path in [format!("/v1/groups/{job}"), format!("/v1/jobs/{job}/explain")] {
+                let answer = self.get(&name, &path).await.unwrap_or_else(|error| error.to_string());
+                said.push_str(&format!("\n{name}{path}: {answer}"));
+            }
+        }
+        said
     }
 
     /// Waits until a job is running at least so many shards.

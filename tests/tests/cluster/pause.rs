@@ -5,6 +5,7 @@ use std::time::Duration;
 use muster_client::Submission;
 use muster_tests::cluster::Role;
 use muster_tests::{Cluster, Topology, eventually};
+use muster_wire::api::CancelRequest;
 
 use crate::support::{assert_completed_once, assert_no_attempt_ran_twice, noting_job, turn};
 
@@ -37,13 +38,17 @@ async fn arm(cluster: &mut Cluster, name: &str, step: &str) {
 
 /// Waits until a process has stopped itself.
 async fn stopped(cluster: &mut Cluster, name: &str) {
-    let stat = format!("/proc/{}/stat", cluster.node(name).unwrap().pid());
+    let pid = cluster.node(name).unwrap().pid();
     eventually(&format!("{name} to stop itself"), || async {
-        let text = std::fs::read_to_string(&stat).unwrap_or_default();
-        if text.contains(") T ") { Ok(()) } else { Err(text) }
+        if has_stopped(pid) { Ok(()) } else { Err("it runs".into()) }
     })
     .await
     .unwrap();
+}
+
+fn has_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.contains(") T ")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,21 +70,33 @@ async fn a_manager_leader_that_wakes_before_its_start_is_fenced() {
     let _turn = turn().await;
     let mut cluster = Cluster::start(Topology::HA).await.unwrap();
     arm(&mut cluster, "dc1-m1", "manager.assigned").await;
-    let job = job_led_by(&cluster, "dc1-m1").await;
-    stopped(&mut cluster, "dc1-m1").await;
+    let job = job_that_stops(&mut cluster, "dc1-m1").await;
     sleep_and_wake(&mut cluster, &job, "dc1-m1").await;
 }
 
-/// Submits jobs until one is led by a manager.
-async fn job_led_by(cluster: &Cluster, manager: &str) -> String {
+/// Submits jobs, one at a time, until one makes a process stop itself.
+async fn job_that_stops(cluster: &mut Cluster, name: &str) -> String {
+    for _ in 0..30 {
+        let job = cluster.submit(&noting_job(cluster, 3, 15)).await.unwrap();
+        if stops_under(cluster, name, &job).await {
+            return job;
+        }
+        cluster.client().unwrap().cancel(&job, &CancelRequest::default()).await.unwrap();
+    }
+    panic!("no job made {name} stop itself");
+}
+
+/// A job's first step that shows: its shards run, or the process has stopped itself over it.
+async fn stops_under(cluster: &mut Cluster, name: &str, job: &str) -> bool {
+    let pid = cluster.node(name).unwrap().pid();
     let client = cluster.client().unwrap();
-    eventually(&format!("a job led by {manager}"), || async {
-        let job = cluster.submit(&noting_job(cluster, 3, 2)).await.map_err(|error| error.to_string())?;
-        let view =
-            client.job_after(&job, 3, Duration::from_secs(2)).await.map_err(|error| error.to_string())?;
-        match view.datacenters.get("dc1").and_then(|part| part.manager.as_deref()) == Some(manager) {
-            true => Ok(job),
-            false => Err(format!("{:?}", view.datacenters)),
+    eventually(&format!("{job} to run or {name} to stop itself"), || async {
+        let view = client.job(job).await.map_err(|error| error.to_string())?;
+        let running = view.workflows.iter().any(|workflow| workflow.shards.running > 0);
+        match (has_stopped(pid), running) {
+            (true, _) => Ok(true),
+            (false, true) => Ok(false),
+            (false, false) => Err(view.status.to_string()),
         }
     })
     .await
