@@ -59,7 +59,8 @@ fn push_manager(from: &Reporter, state: &GateJob, entry: &mut Entry) -> Result<(
     }
     let mode = mode_of(dc.manager.is_some() && !is_same);
     let (dc, manager) = (from.datacenter.clone(), from.manager.clone());
-    entry.push(&UpdateDcManager { dc, manager, manager_token: from.manager_token, mode })
+    let (dc_token, manager_token) = (from.dc_token, from.manager_token);
+    entry.push(&UpdateDcManager { dc, dc_token, manager, manager_token, mode })
 }
 
 const fn mode_of(is_change: bool) -> ManagerMode {

@@ -5,7 +5,8 @@ use muster_wire::Token;
 use muster_wire::job::WorkflowStatus;
 
 use super::*;
-use crate::machine::fixture::{Bench, START_MS, dc_result, node, summary};
+use crate::machine::commands::TakeoverGateLeadership;
+use crate::machine::fixture::{Bench, START_MS, dc_result, lease, node, summary};
 
 fn reporter(dc_token: u64, manager_token: u64) -> Reporter {
     Reporter {
@@ -64,6 +65,17 @@ fn a_thousand_workflows_fit_one_entry_of_several_commands() {
     let names = apply(&mut bench, &progress(rows));
     assert!(names.len() > 3, "{names:?}");
     assert_eq!(bench.job().dc("a").unwrap().progress.as_ref().unwrap().workflows.len(), 1_000);
+}
+
+#[test]
+fn a_report_that_a_new_lease_overtakes_does_not_count_as_its_acceptance() {
+    let mut bench = Bench::leased();
+    let overtaken = entry_of(&progress(vec![summary(0, 1)]), &view(&bench), START_MS).unwrap();
+    bench.run(0, TakeoverGateLeadership { node: node(2), expected_token: Token(1) });
+    bench.run(2, lease("a", node(2), START_MS));
+    let token = Token(2);
+    assert!(bench.entry(Entry { token, ..overtaken }).undone_by.is_some());
+    assert!(!bench.job().dc("a").unwrap().has_accepted());
 }
 
 #[test]

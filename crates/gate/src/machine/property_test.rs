@@ -82,6 +82,7 @@ fn entry_of(job: &GateJob, step: &Step, at_ms: u64) -> Entry {
         18 => unfenced.with(&ProcessLeadershipClaim { claimer: who, token: fenced.next() }),
         19 => entry.with(&UpdateDcManager {
             dc,
+            dc_token,
             manager: who,
             manager_token: dc_token,
             mode: ManagerMode::Transfer,

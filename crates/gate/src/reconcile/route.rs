@@ -134,11 +134,13 @@ fn submission(job: &Job, dc: &Dc) -> Option<SubmitJob> {
 }
 
 fn taken(job: &Job, name: &str, reply: SubmitReply) -> Result<Entry, CodecError> {
-    let known = job.view.state.dc(name).and_then(|dc| dc.manager.as_ref());
+    let dc = job.view.state.dc(name);
+    let known = dc.and_then(|dc| dc.manager.as_ref());
+    let dc_token = dc.map(|dc| dc.token).unwrap_or_default();
     let SubmitReply { manager, manager_token, .. } = reply;
     let is_change = known.is_some_and(|known| (known.token, &known.node) != (manager_token, &manager));
     let mode = if is_change { ManagerMode::Transfer } else { ManagerMode::Assign };
-    entry(job).with(&UpdateDcManager { dc: name.to_owned(), manager, manager_token, mode })
+    entry(job).with(&UpdateDcManager { dc: name.to_owned(), dc_token, manager, manager_token, mode })
 }
 
 /// The refusal is recorded; the next datacenter that stands by takes its place.

@@ -189,9 +189,16 @@ async fn tell_one<C: Call<Reply = Ack>>(shared: &Shared, addr: &str, call: &C) -
 fn interpret(answer: Result<Ack, CallError>) -> Answer {
     match answer {
         Ok(Ack {}) | Err(CallError::Rpc(RpcError::Gone { .. })) => Answer::Acknowledged,
-        Err(CallError::Rpc(error)) => refusal(&error),
-        Err(CallError::TooLarge | CallError::Codec(_)) => Answer::Refused,
-        Err(_) => Answer::Unknown,
+        Err(error) => failure(&error),
+    }
+}
+
+fn failure(error: &CallError) -> Answer {
+    tracing::debug!(%error, "a gate did not take a report");
+    match error {
+        CallError::Rpc(error) => refusal(error),
+        CallError::TooLarge | CallError::Codec(_) => Answer::Refused,
+        _ => Answer::Unknown,
     }
 }
 

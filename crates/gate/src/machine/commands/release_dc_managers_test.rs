@@ -20,6 +20,9 @@ pub(crate) const CASES: &[Case] = &[
 fn assigned() -> Bench {
     let mut bench = Bench::leased();
     let (dc, manager, manager_token) = ("a".to_owned(), node(9), Token(1));
-    bench.run(1, UpdateDcManager { dc, manager, manager_token, mode: ManagerMode::Assign });
+    bench.run(
+        1,
+        UpdateDcManager { dc, dc_token: Token(1), manager, manager_token, mode: ManagerMode::Assign },
+    );
     bench
 }

@@ -85,6 +85,7 @@ pub(crate) const CASES: &[Case] = &[
             1,
             crate::machine::commands::UpdateDcManager {
                 dc,
+                dc_token: Token(1),
                 manager,
                 manager_token,
                 mode: crate::machine::commands::ManagerMode::Assign,

@@ -13,6 +13,9 @@ use crate::machine::state::GateJob;
 pub struct UpdateDcManager {
     /// Which datacenter.
     pub dc: String,
+    /// The lease's token under which it has taken the job: a report that was on its way while a new lease was given
+    /// does not count as its acceptance.
+    pub dc_token: Token,
     /// Who.
     pub manager: NodeRef,
     /// Under this token.
@@ -41,6 +44,7 @@ impl UpdateDcManager {
     fn update(self, job: &mut GateJob, stamp: Stamp) -> Tried {
         let dc = job.known_dc(&self.dc)?;
         let next = DcManager { node: self.manager, token: self.manager_token };
+        dc.check_token(self.dc_token)?;
         let is_same = dc.manager.as_ref() == Some(&next);
         if is_same && dc.has_accepted() {
             return Ok(Outcome::same());
