@@ -1,30 +1,38 @@
 //! The files of a log behind a trait, so that tests can lose power at any moment.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
-use crate::OpenError;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
-/// One directory of flat files. A name is durable only after [`Disk::sync_dir`].
-pub trait Disk: Send {
+/// One directory of flat files. A name is durable only after [`Disk::sync_dir`]. All calls may come from any thread.
+pub trait Disk: Send + Sync {
     /// The names of all files.
     fn list(&self) -> io::Result<Vec<String>>;
     /// All bytes of a file.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+    /// Like [`Disk::read`], but what the device holds: bytes that a failed sync left in a cache do not count.
+    fn read_fresh(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.read(name)
+    }
+    /// `length` bytes at `offset`; fewer where the file ends.
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// A file's length, bytes.
+    fn length(&self, name: &str) -> io::Result<u64>;
     /// A new empty file, replacing one of the same name.
-    fn create(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>>;
-    /// Shortens a file to `length` bytes and makes that durable.
-    fn cut(&mut self, name: &str, length: u64) -> io::Result<()>;
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// An existing file, for writing.
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// Renames a file, replacing one of the new name at once.
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Deletes a file.
-    fn remove(&mut self, name: &str) -> io::Result<()>;
+    fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes all names durable.
-    fn sync_dir(&mut self) -> io::Result<()>;
+    fn sync_dir(&self) -> io::Result<()>;
 }
 
 /// One open file for writing. Bytes are durable only after [`DiskFile::sync`].
@@ -37,24 +45,14 @@ pub trait DiskFile: Send {
     fn set_len(&mut self, length: u64) -> io::Result<()>;
 }
 
-/// A real directory, locked against a second user for as long as this value lives.
+/// A real directory.
 pub(crate) struct RealDisk {
     dir: PathBuf,
-    _lock: File,
 }
 
 impl RealDisk {
-    /// Makes the directory when it is missing.
-    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
-        let fault = |source| OpenError::Io { what: "open the log directory", source };
-        fs::create_dir_all(dir).map_err(fault)?;
-        let path = dir.join("LOCK");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(fault)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked),
-            Err(TryLockError::Error(source)) => Err(fault(source)),
-        }
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -71,25 +69,50 @@ impl Disk for RealDisk {
         fs::read(self.path(name))
     }
 
-    fn create(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    /// Not every file system can drop its cache; then the cached bytes must do.
+    fn read_fresh(&self, name: &str) -> io::Result<Vec<u8>> {
+        let file = File::open(self.path(name))?;
+        if let Err(error) = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED) {
+            tracing::debug!(name, %error, "the file's cache could not be dropped");
+        }
+        self.read(name)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(self.path(name))?;
+        let mut bytes = vec![0; length];
+        let mut done = 0;
+        loop {
+            let read = read_some(&file, offset + done as u64, &mut bytes[done..])?;
+            done += read;
+            if read == 0 {
+                bytes.truncate(done);
+                return Ok(bytes);
+            }
+        }
+    }
+
+    fn length(&self, name: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.path(name))?.len())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(RealFile(File::create(self.path(name))?)))
     }
 
-    fn cut(&mut self, name: &str, length: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(self.path(name))?;
-        file.set_len(length)?;
-        file.sync_all()
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(RealFile(OpenOptions::new().write(true).open(self.path(name))?)))
     }
 
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.path(from), self.path(to))
     }
 
-    fn remove(&mut self, name: &str) -> io::Result<()> {
+    fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(name))
     }
 
-    fn sync_dir(&mut self) -> io::Result<()> {
+    fn sync_dir(&self) -> io::Result<()> {
         File::open(&self.dir)?.sync_all()
     }
 }
@@ -98,11 +121,7 @@ struct RealFile(File);
 
 impl DiskFile for RealFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut done = 0;
-        while done < bytes.len() {
-            done += write_some(&self.0, offset + done as u64, &bytes[done..])?;
-        }
-        Ok(())
+        write_whole(offset, bytes, |offset, bytes| self.0.write_at(bytes, offset))
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -114,11 +133,34 @@ impl DiskFile for RealFile {
     }
 }
 
-/// An interrupted call wrote nothing; a call that writes nothing without a reason is an error.
-fn write_some(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-    match file.write_at(bytes, offset) {
+/// Repeats a call that may write only a part until all is written. An interrupted call wrote nothing; a call that writes
+/// nothing without a reason is an error.
+pub(crate) fn write_whole(
+    offset: u64,
+    bytes: &[u8],
+    mut write: impl FnMut(u64, &[u8]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        done += wrote(write(offset + done as u64, &bytes[done..]))?;
+    }
+    Ok(())
+}
+
+fn wrote(result: io::Result<usize>) -> io::Result<usize> {
+    match result {
         Ok(0) => Err(ErrorKind::WriteZero.into()),
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
         other => other,
+    }
+}
+
+/// Nothing at the end of the file, or when `bytes` are full.
+fn read_some(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read_at(bytes, offset) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
     }
 }

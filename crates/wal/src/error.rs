@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use crate::Damage;
+
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -64,6 +66,9 @@ pub enum GroupError {
         /// The newest incarnation known.
         newest: u32,
     },
+    /// Acknowledged records of this life are damaged: it must not be served here, only removed or superseded.
+    #[error("records of the group are damaged in segment {segment} at byte {offset}: {what}", segment = .0.segment, offset = .0.offset, what = .0.what)]
+    Damaged(Damage),
     /// The log itself cannot take the new group.
     #[error(transparent)]
     Wal(#[from] WalError),
@@ -94,6 +99,9 @@ pub enum WalError {
     /// This life of the group was removed or a newer one exists.
     #[error("this incarnation of the group was removed")]
     Removed,
+    /// Damage to acknowledged records of this group was found: it takes nothing more.
+    #[error("records of the group are damaged")]
+    Damaged,
     /// More bytes than one record or one batch may have.
     #[error("{bytes} bytes, at most {bytes_max}")]
     TooLarge {
@@ -114,4 +122,25 @@ pub enum WalError {
         #[source]
         source: Arc<io::Error>,
     },
+}
+
+/// Why entries could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// What is on disk is not what was written: stop serving the group from here.
+    #[error("the entry at index {index} is damaged in segment {segment} at byte {offset}")]
+    Corrupt {
+        /// The segment's number.
+        segment: u64,
+        /// Where in the file the entry's frame begins, bytes.
+        offset: u64,
+        /// Which entry.
+        index: u64,
+    },
+    /// The group's entries were replaced again and again while they were read: try again.
+    #[error("the log changes too fast to be read")]
+    Unsettled,
+    /// The disk refused.
+    #[error("cannot read a segment")]
+    Io(#[from] io::Error),
 }

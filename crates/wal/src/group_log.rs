@@ -6,12 +6,16 @@ use std::{
 };
 
 use crate::{
-    Done, Entry, GroupKey, LogId, LogReader, Vote, Wal, WalError,
+    Done, Entry, Eviction, GroupKey, LogId, LogReader, Snapshot, Vote, Wal, WalError,
     format::{Op, RECORD_BYTES_MAX, Record},
     lock::{read, write},
-    queue::Lane,
+    queue::{Item, Lane},
+    shared::Shared,
     view::{GroupCell, View},
 };
+
+/// The largest note about a snapshot, bytes.
+const SNAPSHOT_META_MAX: usize = 64 << 10;
 
 /// The log of one group. There is one such handle per group at a time; dropping it releases the group.
 ///
@@ -38,20 +42,22 @@ impl GroupLog {
     ///
     /// # Errors
     /// `Busy`, `NotContiguous` (an index at or below the last one needs [`GroupLog::truncate_after`] first), `TooLarge`,
-    /// `Removed`, or that the log is closed or failed.
+    /// `Removed`, `Damaged`, or that the log is closed or failed.
     pub fn append(&self, entries: Vec<Entry>, done: Done) -> Result<(), WalError> {
         let records = entry_records(self.cell.key, &entries)?;
         let mut view = self.view()?;
         view.check_append(&entries)?;
-        self.push(Lane::Normal, records, Some(done))?;
-        view.entries.extend(entries);
+        let stamp = self.shared().cache.stamp();
+        self.shared().queue.push(Item::append(&self.cell, stamp, records, done))?;
+        let bytes = view.append(entries, stamp);
+        self.shared().cache.grow(bytes);
         Ok(())
     }
 
-    /// Saves the vote. Never `Busy`.
+    /// Saves the vote. `Busy` only when a full disk has no byte for it.
     ///
     /// # Errors
-    /// `Removed`, or that the log is closed or failed.
+    /// `Busy`, `Removed`, `Damaged`, or that the log is closed or failed.
     pub fn save_vote(&self, vote: Vote, done: Done) -> Result<(), WalError> {
         let mut view = self.view()?;
         self.push_one(Lane::Reserved, Op::Vote(vote), Some(done))?;
@@ -59,15 +65,16 @@ impl GroupLog {
         Ok(())
     }
 
-    /// Removes all entries above `last`, or all entries. Never `Busy`.
+    /// Removes all entries above `last`, or all entries. `Busy` only when a full disk has no byte for it.
     ///
     /// # Errors
-    /// `Removed`, or that the log is closed or failed.
+    /// `Busy`, `Removed`, `Damaged`, or that the log is closed or failed.
     pub fn truncate_after(&self, last: Option<u64>, done: Done) -> Result<(), WalError> {
         let from = last.map_or(0, |last| last.saturating_add(1));
         let mut view = self.view()?;
         self.push_one(Lane::Reserved, Op::Truncate(from), Some(done))?;
-        view.truncate(from);
+        let freed = view.truncate(from);
+        self.shared().cache.shrink(freed);
         Ok(())
     }
 
@@ -75,7 +82,7 @@ impl GroupLog {
     /// written next; a purge at or below an earlier one changes nothing.
     ///
     /// # Errors
-    /// `NotContiguous` when it would leave a gap before the first entry, `Removed`, or that the log is closed or failed.
+    /// `NotContiguous` when it would leave a gap before the first entry, `Removed`, `Damaged`, or that the log is closed or failed.
     pub fn purge(&self, upto: LogId) -> Result<(), WalError> {
         let mut view = self.view()?;
         if view.purged.is_some_and(|purged| upto.index <= purged.index) {
@@ -83,7 +90,8 @@ impl GroupLog {
         }
         view.check_purge(upto)?;
         self.push_one(Lane::Lazy, Op::Purge(upto), None)?;
-        view.purge(upto);
+        let freed = view.purge(upto);
+        self.shared().cache.shrink(freed);
         Ok(())
     }
 
@@ -93,14 +101,41 @@ impl GroupLog {
     /// `Removed`, or that the log is closed or failed.
     pub fn save_committed(&self, committed: LogId) -> Result<(), WalError> {
         let mut view = self.view()?;
-        self.wal.shared().queue.hint(self.cell.key, committed)?;
+        self.shared().queue.hint(self.cell.key, committed)?;
         view.committed = Some(committed);
+        Ok(())
+    }
+
+    /// Notes that a snapshot exists; replaces the note before.
+    ///
+    /// # Errors
+    /// `TooLarge` above 64 KiB, `Busy` when a full disk has no byte for it, `Removed`, `Damaged`, or that the log is closed
+    /// or failed.
+    pub fn save_snapshot(&self, snapshot: Snapshot, done: Done) -> Result<(), WalError> {
+        let bytes = snapshot.meta.len();
+        if bytes > SNAPSHOT_META_MAX {
+            return Err(WalError::TooLarge { bytes, bytes_max: SNAPSHOT_META_MAX });
+        }
+        let mut view = self.view()?;
+        self.push_one(Lane::Reserved, Op::Snapshot(snapshot.clone()), Some(done))?;
+        view.snapshot = Some(snapshot);
+        Ok(())
+    }
+
+    /// Notes that the group leaves memory and when it is due; the next append ends that.
+    ///
+    /// # Errors
+    /// `Busy` when a full disk has no byte for it, `Removed`, `Damaged`, or that the log is closed or failed.
+    pub fn save_eviction(&self, eviction: Eviction, done: Done) -> Result<(), WalError> {
+        let mut view = self.view()?;
+        self.push_one(Lane::Reserved, Op::Evict(eviction.due_ms), Some(done))?;
+        view.eviction = Some(eviction);
         Ok(())
     }
 
     /// A reader that sees every change at once; it may outlive this handle.
     pub fn reader(&self) -> LogReader {
-        LogReader::new(self.cell.clone())
+        LogReader::new(self.cell.clone(), self.shared().disk.clone())
     }
 
     fn view(&self) -> Result<RwLockWriteGuard<'_, View>, WalError> {
@@ -110,11 +145,12 @@ impl GroupLog {
     }
 
     fn push_one(&self, lane: Lane, op: Op, done: Option<Done>) -> Result<(), WalError> {
-        self.push(lane, vec![Record { key: self.cell.key, op }], done)
+        let records = vec![Record { key: self.cell.key, op }];
+        self.shared().queue.push(Item::new(lane, records, done))
     }
 
-    fn push(&self, lane: Lane, records: Vec<Record>, done: Option<Done>) -> Result<(), WalError> {
-        self.wal.shared().queue.push(lane, records, done)
+    fn shared(&self) -> &Shared {
+        self.wal.shared()
     }
 }
 

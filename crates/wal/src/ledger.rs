@@ -1,65 +1,120 @@
 //! What is on disk for all groups. Recovery and the writer build it with the same code, record by record in log order.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, Mutex},
+};
 
 use crate::{
-    GroupKey,
+    Damage, GroupKey,
     format::{Op, Record},
+    lock::lock,
+    slots::Place,
     trace::Trace,
-    usage::{Place, Usage},
+    usage::Usage,
 };
+
+/// One group's records on disk: written by the writer, read by whoever looks for an entry.
+pub(crate) type Shelf = Arc<Mutex<Trace>>;
+
+/// The shelves of all groups, found by the writer and by whoever opens a group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shelves(Arc<Mutex<BTreeMap<GroupKey, Shelf>>>);
+
+impl Shelves {
+    pub(crate) fn get_or_make(&self, key: GroupKey) -> Shelf {
+        lock(&self.0).entry(key).or_default().clone()
+    }
+
+    pub(crate) fn all(&self) -> Vec<(GroupKey, Shelf)> {
+        lock(&self.0).iter().map(|(key, shelf)| (*key, shelf.clone())).collect()
+    }
+
+    /// The next group behind `after`.
+    pub(crate) fn next(&self, after: Option<GroupKey>) -> Option<(GroupKey, Shelf)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        lock(&self.0).range((start, Bound::Unbounded)).next().map(|(key, shelf)| (*key, shelf.clone()))
+    }
+
+    fn take(&self, key: GroupKey) -> Option<Shelf> {
+        lock(&self.0).remove(&key)
+    }
+
+    fn below(&self, key: GroupKey) -> Vec<GroupKey> {
+        lock(&self.0).range(lives_below(key)).map(|(key, _)| *key).collect()
+    }
+}
 
 /// The durable state of every group.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    groups: BTreeMap<GroupKey, Trace>,
+    pub(crate) shelves: Shelves,
     /// Closed lives of groups, and the segment of the record that closed each; kept as long as that segment, because an
     /// older segment may still hold records of that life.
     closed: BTreeMap<GroupKey, u64>,
     usage: Usage,
+    /// The group of the last record: the next one is often of the same.
+    last: Option<(GroupKey, Shelf)>,
 }
 
 impl Ledger {
-    pub(crate) fn apply(&mut self, record: Record, segment: u64) {
-        let place = Place { segment, bytes: record.bytes() as u64 };
+    pub(crate) fn apply(&mut self, record: &Record, place: Place) {
         match record.op {
-            Op::Create => self.create(record.key, place),
-            Op::Tombstone => self.close(record.key, segment),
-            op => self.change(record.key, op, place),
+            Op::Create => self.create(record, place),
+            Op::Tombstone => self.close(record.key, place.number()),
+            Op::Seal => {}
+            Op::State(_) => self.revive(record, place),
+            _ => self.change(record, place),
         }
     }
 
-    fn create(&mut self, key: GroupKey, place: Place) {
-        let lower: Vec<_> = self.groups.range(lives_below(key)).map(|(key, _)| *key).collect();
-        lower.into_iter().for_each(|key| self.close(key, place.segment));
-        self.closed.remove(&key);
-        self.change(key, Op::Create, place);
+    fn create(&mut self, record: &Record, place: Place) {
+        self.close_below(record.key, place);
+        self.closed.remove(&record.key);
+        self.change(record, place);
+    }
+
+    /// A copied state closes the lives below it too, as the creation did that it stands for.
+    fn revive(&mut self, record: &Record, place: Place) {
+        self.close_below(record.key, place);
+        self.change(record, place);
+    }
+
+    fn close_below(&mut self, key: GroupKey, place: Place) {
+        self.shelves.below(key).into_iter().for_each(|lower| self.close(lower, place.number()));
     }
 
     fn close(&mut self, key: GroupKey, segment: u64) {
         self.closed.insert(key, segment);
-        if let Some(trace) = self.groups.remove(&key) {
-            trace.release(&mut self.usage);
+        self.last = None;
+        if let Some(shelf) = self.shelves.take(key) {
+            lock(&shelf).release(&mut self.usage);
         }
     }
 
-    fn change(&mut self, key: GroupKey, op: Op, place: Place) {
-        if self.closed.contains_key(&key) {
+    fn change(&mut self, record: &Record, place: Place) {
+        if self.closed.contains_key(&record.key) {
             return;
         }
-        self.groups.entry(key).or_default().apply(op, place, &mut self.usage);
+        let shelf = self.shelf(record.key);
+        lock(&shelf).apply(&record.op, place, &mut self.usage);
+    }
+
+    fn shelf(&mut self, key: GroupKey) -> Shelf {
+        match &self.last {
+            Some((last, shelf)) if *last == key => shelf.clone(),
+            _ => {
+                let shelf = self.shelves.get_or_make(key);
+                self.last = Some((key, shelf.clone()));
+                shelf
+            }
+        }
     }
 
     /// Forgets a deleted segment; gives back the closed lives of which nothing is on disk any more.
     pub(crate) fn forget_segment(&mut self, segment: u64) -> Vec<GroupKey> {
         self.closed.extract_if(.., |_, closed_in| *closed_in <= segment).map(|(key, _)| key).collect()
-    }
-
-    /// Copies of all live records in `segment`.
-    pub(crate) fn copies(&self, segment: u64) -> Vec<Record> {
-        let mut copies = Vec::new();
-        self.groups.iter().for_each(|(key, trace)| trace.copies(*key, segment, &mut copies));
-        copies
     }
 
     pub(crate) fn live(&self, segment: u64) -> u64 {
@@ -70,12 +125,13 @@ impl Ledger {
         self.usage.total()
     }
 
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (&GroupKey, &Trace)> {
-        self.groups.iter()
-    }
-
     pub(crate) fn closed(&self) -> impl Iterator<Item = GroupKey> {
         self.closed.keys().copied()
+    }
+
+    /// Every life that must not be used, ascending.
+    pub(crate) fn damage(&self) -> Vec<Damage> {
+        self.shelves.all().into_iter().filter_map(|(key, shelf)| lock(&shelf).damage(key)).collect()
     }
 }
 

@@ -1,28 +1,39 @@
 //! The node's write-ahead log: one log for all groups, one writer thread, one sync per batch.
 //!
 //! ```text
-//! GroupLog --- view (memory, at once) ----------> LogReader
+//! GroupLog --- view (ids and newest entries in memory, at once) ---> LogReader <--- older entries from segments, verified
 //!     |
-//!   queue (bounded) --> writer thread: drain, write, sync, tell who waits, free old segments
+//!   queue (bounded) --> writer thread: drain, write, sync, tell who waits, copy and free old segments
+//!                            |                                       |
+//!          segments: header | batch | batch | ...             keeper thread: spare segments made ahead, dead ones recycled
 //!                            |
-//!                segments: header | batch | batch | ...     ledger: which record lives where
+//!                     ledger: which record lives where
 //! ```
 //!
 //! It knows bytes, groups and kinds of records; it does not know Raft, tokio, or any other part of this program. A change
 //! is acknowledged only after its sync returned; the first I/O error is the last thing the log does.
 
 mod active;
+mod cache;
+mod dir_lock;
 mod disk;
 mod error;
 mod fault;
+mod fetch;
 mod format;
+mod gate;
 mod group_log;
 mod ledger;
 mod lock;
 mod queue;
 mod reader;
 mod recovery;
+mod rewrite;
+mod runs;
 mod shared;
+mod slots;
+mod space;
+mod spares;
 mod store;
 mod timer;
 mod trace;
@@ -36,15 +47,15 @@ mod writer;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
-mod recovery_test;
-#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod wal_test;
 
 pub use disk::{Disk, DiskFile};
-pub use error::{GroupError, OpenError, WalError};
+pub use error::{GroupError, OpenError, ReadError, WalError};
 pub use group_log::GroupLog;
 pub use reader::LogReader;
-pub use types::{Done, Entry, GroupKey, LogId, Options, Stats, Vote};
+pub use types::{
+    Damage, Done, Entry, Eviction, GroupKey, Level, LogId, Options, Snapshot, Stats, Summary, Vote,
+};
 pub use wal::Wal;

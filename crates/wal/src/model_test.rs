@@ -173,7 +173,7 @@ impl Life {
 fn observe(wal: &Wal) -> Model {
     let group = |key: GroupKey| {
         let reader = wal.open_group(key).unwrap().reader();
-        let entries = reader.entries(0..u64::MAX, usize::MAX);
+        let entries = reader.entries(0..u64::MAX, usize::MAX).unwrap();
         (key, Group { vote: reader.vote(), purged: reader.purged(), entries })
     };
     wal.groups().into_iter().map(group).collect()

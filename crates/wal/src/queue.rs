@@ -2,19 +2,25 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use crate::{
-    Done, GroupKey, LogId, Options, WalError,
-    format::{Op, Record},
+    Done, GroupKey, Level, LogId, Options, WalError,
+    format::{HEAD_BYTES, Op, Record, block_up},
+    gate::{Gate, Load},
     lock::lock,
+    space::Space,
     timer::Stopwatch,
+    view::GroupCell,
     waiter::Waiter,
 };
 
 /// The writer takes items until it has this many bytes; one item has at most `BATCH_BYTES_MAX` less this.
-const LOAD_BYTES: usize = 4 << 20;
+const LOAD_BYTES: usize = 1 << 20;
+/// The writer takes at most so many records at once.
+const LOAD_RECORDS: usize = 4096;
 /// Lazy records wait for company, but not more than this many.
 const LAZY_RECORDS_MAX: usize = 1024;
 
@@ -23,7 +29,7 @@ const LAZY_RECORDS_MAX: usize = 1024;
 pub(crate) enum Lane {
     /// Refused when the queue is full.
     Normal,
-    /// Never refused: at most a few per group, because its owner waits for each.
+    /// Not refused while there is room on disk: at most a few per group, because its owner waits for each.
     Reserved,
     /// Never refused, written with whatever comes next.
     Lazy,
@@ -34,15 +40,36 @@ pub(crate) struct Item {
     pub(crate) records: Vec<Record>,
     pub(crate) waiter: Waiter,
     pub(crate) watch: Stopwatch,
+    /// The group that appended, and the number of its append.
+    pub(crate) append: Option<(Arc<GroupCell>, u64)>,
     lane: Lane,
     bytes: usize,
 }
 
 impl Item {
-    fn new(lane: Lane, records: Vec<Record>, done: Option<Done>) -> Self {
+    pub(crate) fn new(lane: Lane, records: Vec<Record>, done: Option<Done>) -> Self {
         let bytes = records.iter().map(Record::bytes).sum();
-        Self { records, waiter: Waiter::new(done), watch: Stopwatch::start(), lane, bytes }
+        Self { records, waiter: Waiter::new(done), watch: Stopwatch::start(), append: None, lane, bytes }
     }
+
+    /// Entries of one group.
+    pub(crate) fn append(cell: &Arc<GroupCell>, stamp: u64, records: Vec<Record>, done: Done) -> Self {
+        Self { append: Some((cell.clone(), stamp)), ..Self::new(Lane::Normal, records, Some(done)) }
+    }
+
+    /// What it takes on disk if nothing else shares its batch, bytes.
+    fn room(&self) -> u64 {
+        block_up(self.bytes + HEAD_BYTES) as u64
+    }
+}
+
+/// What the writer is given.
+pub(crate) enum Taken {
+    Load(Vec<Item>),
+    /// Nothing came for as long as the writer wanted to wait.
+    Nothing,
+    /// The queue is closed and empty.
+    Closed,
 }
 
 enum Phase {
@@ -55,8 +82,7 @@ struct State {
     items: VecDeque<Item>,
     /// Only the newest committed id of a group is worth writing, after everything else.
     hints: BTreeMap<GroupKey, LogId>,
-    records: usize,
-    bytes: usize,
+    load: Load,
     urgent: usize,
     phase: Phase,
 }
@@ -65,51 +91,48 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     ready: Condvar,
-    bytes_max: usize,
-    records_max: usize,
+    gate: Gate,
 }
 
 impl Queue {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, space: Arc<Space>) -> Self {
         let state = State {
             items: VecDeque::new(),
             hints: BTreeMap::new(),
-            records: 0,
-            bytes: 0,
+            load: Load::default(),
             urgent: 0,
             phase: Phase::Open,
         };
-        Self {
-            state: Mutex::new(state),
-            ready: Condvar::new(),
-            bytes_max: options.queue_bytes_max,
-            records_max: options.queue_records_max,
-        }
+        Self { state: Mutex::new(state), ready: Condvar::new(), gate: Gate::new(options, space) }
     }
 
-    /// Takes the item, or changes nothing and drops `done` unrun.
-    pub(crate) fn push(&self, lane: Lane, records: Vec<Record>, done: Option<Done>) -> Result<(), WalError> {
-        let bytes: usize = records.iter().map(Record::bytes).sum();
+    /// Takes the item, or changes nothing and drops its callback unrun.
+    pub(crate) fn push(&self, item: Item) -> Result<(), WalError> {
         let mut state = lock(&self.state);
-        state.check_open()?;
-        if lane == Lane::Normal {
-            self.admit(&state, bytes, records.len())?;
+        if let Err(error) = self.admit(&state, &item) {
+            drop(state);
+            item.waiter.forget();
+            return Err(error);
         }
-        state.push(Item::new(lane, records, done));
+        state.push(item);
         if state.is_ready() {
             self.ready.notify_one();
         }
         Ok(())
     }
 
-    /// An empty queue takes anything, so that nothing is refused for ever.
-    fn admit(&self, state: &State, bytes: usize, records: usize) -> Result<(), WalError> {
-        let over = state.bytes + bytes > self.bytes_max || state.records + records > self.records_max;
-        if over && !state.items.is_empty() {
-            metrics::counter!("muster_queue_rejected_total", "queue" => "wal").increment(1);
-            return Err(WalError::Busy { queued_records: state.records, queued_bytes: state.bytes });
+    fn admit(&self, state: &State, item: &Item) -> Result<(), WalError> {
+        state.check_open()?;
+        match item.lane {
+            Lane::Normal => self.gate.admit(&state.load, &item.weight(), item.queued()),
+            Lane::Reserved => self.gate.admit_reserved(&state.load, &item.weight()),
+            Lane::Lazy => Ok(()),
         }
-        Ok(())
+    }
+
+    /// How full the queue and the disk are.
+    pub(crate) fn level(&self) -> Level {
+        self.gate.level(&lock(&self.state).load)
     }
 
     /// Remembers the newest committed id of a group; the writer does not wake for it.
@@ -124,18 +147,29 @@ impl Queue {
         lock(&self.state).hints.remove(&key);
     }
 
-    /// Everything that is ready, up to a bound; waits for it, and answers none when the queue is closed and empty.
-    pub(crate) fn take(&self) -> Option<Vec<Item>> {
+    /// Everything that is ready, up to a bound; waits for it, at most as long as given.
+    pub(crate) fn take(&self, wait: Option<Duration>) -> Taken {
         let mut state = lock(&self.state);
         while !state.is_ready() {
-            state = self.wait(state);
+            let timed_out;
+            (state, timed_out) = self.wait(state, wait);
+            if timed_out && !state.is_ready() {
+                return Taken::Nothing;
+            }
         }
         let load = state.drain();
-        (!load.is_empty()).then_some(load)
+        match load.is_empty() {
+            true => Taken::Closed,
+            false => Taken::Load(load),
+        }
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.ready.wait(state).unwrap_or_else(PoisonError::into_inner)
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, wait: Option<Duration>) -> (MutexGuard<'a, State>, bool) {
+        let Some(wait) = wait else {
+            return (self.ready.wait(state).unwrap_or_else(PoisonError::into_inner), false);
+        };
+        let (state, timeout) = self.ready.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
+        (state, timeout.timed_out())
     }
 
     /// Nothing more is taken in; what is there will be written.
@@ -154,8 +188,9 @@ impl Queue {
             state.phase = Phase::Dead(error);
         }
         state.hints.clear();
-        (state.records, state.bytes, state.urgent) = (0, 0, 0);
-        state.items.drain(..).collect()
+        let items = std::iter::from_fn(|| state.pop()).collect();
+        self.ready.notify_one();
+        items
     }
 
     pub(crate) fn failed(&self) -> Option<WalError> {
@@ -167,8 +202,19 @@ impl Queue {
 
     /// Records and bytes that wait.
     pub(crate) fn depth(&self) -> (usize, usize) {
-        let state = lock(&self.state);
-        (state.records, state.bytes)
+        let load = &lock(&self.state).load;
+        (load.records, load.bytes)
+    }
+}
+
+impl Item {
+    fn weight(&self) -> Load {
+        Load { records: self.records.len(), bytes: self.bytes, room: self.room() }
+    }
+
+    /// Bytes of the same group that wait already.
+    fn queued(&self) -> usize {
+        self.append.as_ref().map_or(0, |(cell, _)| cell.queued.load(Ordering::Acquire))
     }
 }
 
@@ -182,33 +228,38 @@ impl State {
     }
 
     fn is_ready(&self) -> bool {
-        self.urgent > 0 || self.records >= LAZY_RECORDS_MAX || !matches!(self.phase, Phase::Open)
+        self.urgent > 0 || self.load.records >= LAZY_RECORDS_MAX || !matches!(self.phase, Phase::Open)
     }
 
     fn push(&mut self, item: Item) {
-        self.records += item.records.len();
-        self.bytes += item.bytes;
+        self.load.add(&item.weight());
+        if let Some((cell, _)) = &item.append {
+            cell.queued.fetch_add(item.bytes, Ordering::AcqRel);
+        }
         self.urgent += usize::from(item.lane != Lane::Lazy);
         self.items.push_back(item);
     }
 
     fn pop(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
-        self.records -= item.records.len();
-        self.bytes -= item.bytes;
+        self.load.remove(&item.weight());
+        if let Some((cell, _)) = &item.append {
+            cell.queued.fetch_sub(item.bytes, Ordering::AcqRel);
+        }
         self.urgent -= usize::from(item.lane != Lane::Lazy);
         Some(item)
     }
 
     fn drain(&mut self) -> Vec<Item> {
         let mut load = Vec::new();
-        let mut bytes = 0;
-        while bytes < LOAD_BYTES {
+        let (mut bytes, mut records) = (0, 0);
+        while bytes < LOAD_BYTES && records < LOAD_RECORDS {
             let Some(item) = self.pop() else {
                 load.extend(self.take_hints());
                 break;
             };
             bytes += item.bytes;
+            records += item.records.len();
             load.push(item);
         }
         load

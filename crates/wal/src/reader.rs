@@ -2,18 +2,22 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use crate::{Entry, LogId, Vote, lock::read, view::GroupCell};
+use crate::{Entry, Eviction, LogId, ReadError, Snapshot, Vote, disk::Disk, fetch::fetch, lock::read, view::GroupCell};
 
-/// A live view of one group's log; it sees every accepted change at once, durable or not, and never touches the disk.
-/// After the group is removed it is empty.
+/// How often a read is begun again because what it looked for was replaced meanwhile.
+const TRIES: usize = 16;
+
+/// A live view of one group's log; it sees every accepted change at once, durable or not. Newer entries are in memory,
+/// older ones are read from disk and verified. After the group is removed it is empty.
 #[derive(Clone)]
 pub struct LogReader {
     cell: Arc<GroupCell>,
+    disk: Arc<dyn Disk>,
 }
 
 impl LogReader {
-    pub(crate) fn new(cell: Arc<GroupCell>) -> Self {
-        Self { cell }
+    pub(crate) fn new(cell: Arc<GroupCell>, disk: Arc<dyn Disk>) -> Self {
+        Self { cell, disk }
     }
 
     /// The vote saved last.
@@ -31,14 +35,43 @@ impl LogReader {
         read(&self.cell.view).purged
     }
 
+    /// The snapshot noted last.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        read(&self.cell.view).snapshot.clone()
+    }
+
+    /// The eviction noted last, if nothing was appended since.
+    pub fn eviction(&self) -> Option<Eviction> {
+        read(&self.cell.view).eviction
+    }
+
     /// The last entry, else what was purged last.
     pub fn last(&self) -> Option<LogId> {
         read(&self.cell.view).last()
     }
 
+    /// Whether [`LogReader::entries`] would answer from memory alone.
+    pub fn is_in_memory(&self, range: &Range<u64>) -> bool {
+        read(&self.cell.view).holds(range)
+    }
+
     /// The entries of `range` that exist, ascending, up to `bytes_max` of payload but at least one if there is any.
-    pub fn entries(&self, range: Range<u64>, bytes_max: usize) -> Vec<Entry> {
-        read(&self.cell.view).read(range, bytes_max)
+    /// May read from disk, and then verifies every checksum.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn entries(&self, range: Range<u64>, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        for _ in 0..TRIES {
+            let wanted = read(&self.cell.view).want(range.clone(), bytes_max);
+            if wanted.on_disk.is_empty() {
+                return Ok(wanted.in_memory);
+            }
+            if let Some(mut entries) = fetch(&*self.disk, &self.cell.shelf, &wanted.on_disk, bytes_max)? {
+                add_until_full(&mut entries, wanted, bytes_max);
+                return Ok(entries);
+            }
+        }
+        Err(ReadError::Unsettled)
     }
 
     /// The index of the first entry that is there.
@@ -50,6 +83,19 @@ impl LogReader {
     pub fn log_ids_at_term_changes(&self) -> Vec<LogId> {
         read(&self.cell.view).last_of_runs()
     }
+}
+
+/// What is in memory follows what was read from disk, if all of that was.
+fn add_until_full(entries: &mut Vec<Entry>, wanted: crate::view::Wanted, bytes_max: usize) {
+    if entries.len() < wanted.on_disk.len() {
+        return;
+    }
+    let mut bytes: usize = entries.iter().map(|entry| entry.payload.len()).sum();
+    let fitting = wanted.in_memory.into_iter().take_while(|entry| {
+        bytes = bytes.saturating_add(entry.payload.len());
+        bytes <= bytes_max
+    });
+    entries.extend(fitting);
 }
 
 impl fmt::Debug for LogReader {

@@ -1,4 +1,4 @@
-//! What the handles and the writer's thread share.
+//! What the handles and the threads of the log share.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,20 +6,27 @@ use std::{
 };
 
 use crate::{
-    GroupKey, Options, Stats, WalError,
-    ledger::lives_below,
+    Damage, GroupKey, Options, Stats, WalError,
+    cache::Cache,
+    disk::Disk,
+    ledger::{Shelves, lives_below},
     lock::{lock, write},
     queue::{Item, Queue},
-    view::{GroupCell, View},
+    space::Space,
+    view::{GroupCell, Health, View},
 };
 
 type OnFailure = Box<dyn FnOnce(WalError) + Send>;
 
-/// Locks are taken in this order: registry, a group's view, the queue. Callbacks run under none of them.
+/// Locks are taken in this order: registry, a group's view, the queue, shelves. Callbacks run under none of them.
 pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) registry: Mutex<Registry>,
     pub(crate) stats: Mutex<Stats>,
+    pub(crate) cache: Cache,
+    pub(crate) disk: Arc<dyn Disk>,
+    /// Groups whose purges would free the most, until somebody asks.
+    pub(crate) slow: Mutex<BTreeSet<GroupKey>>,
     on_failure: Mutex<Vec<OnFailure>>,
 }
 
@@ -29,14 +36,24 @@ pub(crate) struct Registry {
     pub(crate) live: BTreeMap<GroupKey, Arc<GroupCell>>,
     /// Closed lives of which something may still be on disk.
     pub(crate) closed: BTreeSet<GroupKey>,
+    pub(crate) shelves: Shelves,
+}
+
+/// Where a log's bytes go and how much room there is.
+pub(crate) struct Ground {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) space: Arc<Space>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: &Options, registry: Registry) -> Self {
+    pub(crate) fn new(options: &Options, ground: Ground, registry: Registry) -> Self {
         Self {
-            queue: Queue::new(options),
+            queue: Queue::new(options, ground.space),
             registry: Mutex::new(registry),
             stats: Mutex::default(),
+            cache: Cache::new(options.cache_bytes),
+            disk: ground.disk,
+            slow: Mutex::default(),
             on_failure: Mutex::default(),
         }
     }
@@ -55,6 +72,21 @@ impl Shared {
         let Some(error) = self.queue.failed() else { return callbacks.push(callback) };
         drop(callbacks);
         callback(error);
+    }
+
+    /// A life that was found damaged takes nothing more.
+    pub(crate) fn quarantine(&self, damage: Damage) {
+        metrics::counter!("muster_wal_damaged_groups_total").increment(1);
+        let cell = lock(&self.registry).live.get(&damage.key).cloned();
+        let Some(cell) = cell else { return };
+        let freed = write(&cell.view).end(Health::Damaged(damage));
+        self.cache.shrink(freed);
+    }
+
+    pub(crate) fn name_slow(&self, groups: Vec<GroupKey>) {
+        let mut slow = lock(&self.slow);
+        slow.clear();
+        slow.extend(groups);
     }
 }
 
@@ -75,25 +107,26 @@ impl Registry {
         self.live.range(lives_below(key)).map(|(key, _)| *key).collect()
     }
 
-    /// Closes these lives by what `push` puts into the queue: no record of theirs can come behind it.
+    /// Closes these lives by what `push` puts into the queue: no record of theirs can come behind it. Gives back the
+    /// bytes that they held in memory.
     pub(crate) fn bury(
         &mut self,
         keys: &[GroupKey],
         push: impl FnOnce() -> Result<(), WalError>,
-    ) -> Result<(), WalError> {
+    ) -> Result<usize, WalError> {
         let cells: Vec<_> = keys.iter().filter_map(|key| self.live.get(key).cloned()).collect();
         let mut views: Vec<_> = cells.iter().map(|cell| write(&cell.view)).collect();
         push()?;
-        views.iter_mut().for_each(|view| view.remove());
+        let freed = views.iter_mut().map(|view| view.end(Health::Removed)).sum();
         for key in keys {
             self.live.remove(key);
             self.closed.insert(*key);
         }
-        Ok(())
+        Ok(freed)
     }
 
     pub(crate) fn adopt(&mut self, key: GroupKey, view: View) -> Arc<GroupCell> {
-        let cell = Arc::new(GroupCell::new(key, view));
+        let cell = Arc::new(GroupCell::new(key, view, self.shelves.get_or_make(key)));
         self.live.insert(key, cell.clone());
         cell
     }

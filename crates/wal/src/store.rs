@@ -1,153 +1,197 @@
 //! The log on disk as one value: writes batches, rolls segments, frees and compacts old ones. Used by one thread.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
-    GroupKey, OpenError, Options,
+    Damage, GroupKey, OpenError, Options,
     active::Active,
     disk::Disk,
-    fault::{During, Fault},
-    format::{BLOCK, Record, segment_name},
+    fault::Fault,
+    format::{BLOCK, HEAD_BYTES, NOBODY, Op, ROW_BYTES, Record},
     ledger::Ledger,
     recovery::recover,
+    rewrite::Rewrite,
+    slots::Place,
+    space::Space,
+    spares::{Dead, Spares},
 };
 
 /// A batch is closed when it has this many bytes of records; one item of the queue never exceeds it.
-pub(crate) const BATCH_BYTES_MAX: usize = 16 << 20;
-/// How many old segments one checkpoint rewrites at most, so that it ends soon.
-const CHECKPOINT_SEGMENTS_MAX: usize = 4;
+const BATCH_BYTES_MAX: usize = 16 << 20;
+/// A new log begins with a smaller segment, so that a node that does little takes little disk.
+const FIRST_SEGMENT_BYTES: u64 = 8 << 20;
 
 /// Totals since the log was opened.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) syncs: u64,
+    pub(crate) seals: u64,
     pub(crate) records: u64,
     pub(crate) copies: u64,
     pub(crate) segments_deleted: u64,
+    pub(crate) bytes_written: u64,
+}
+
+/// What tidying came to.
+#[derive(Debug, Default)]
+pub(crate) struct Tidied {
+    /// Closed lives of groups of which nothing is on disk any more.
+    pub(crate) forgotten: Vec<GroupKey>,
+    /// Groups whose purges would free the most.
+    pub(crate) slow: Vec<GroupKey>,
 }
 
 /// The segments and what they mean.
 pub(crate) struct Store {
-    disk: Box<dyn Disk>,
-    options: Options,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
     pub(crate) ledger: Ledger,
+    pub(crate) spares: Spares,
+    pub(crate) space: Arc<Space>,
     /// Bytes of each segment but the active one.
-    sealed: BTreeMap<u64, u64>,
+    pub(crate) sealed: BTreeMap<u64, u64>,
+    /// Segments that hold damaged records.
+    pub(crate) damaged: BTreeSet<u64>,
     active: Active,
     buffer: Vec<u8>,
-    rolled: bool,
+    /// The last batch is attested by another one.
+    is_sealed: bool,
+    pub(crate) rewrite: Option<Rewrite>,
+    /// The segment that was copied last.
+    pub(crate) rewritten: Option<u64>,
     pub(crate) totals: Totals,
 }
 
 impl Store {
     /// Recovers the log and starts a fresh segment: an old tail is never written to again.
-    pub(crate) fn open(mut disk: Box<dyn Disk>, options: Options) -> Result<Self, OpenError> {
-        let found = recover(&mut *disk, &options)?;
+    pub(crate) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Vec<Damage>), OpenError> {
+        let found = recover(&*disk, &options)?;
         let options = Options { member: found.member, ..options };
-        let active = Active::create(&mut *disk, &options, found.next_segment, found.tail)?;
-        Ok(Self {
+        let space = Arc::new(Space::default());
+        let spares = Spares::new(disk.clone(), space.clone(), options.segment_bytes)?;
+        let first = spares.take(options.segment_bytes.min(FIRST_SEGMENT_BYTES))?;
+        let active = Active::start(&*disk, &options, first, (found.next_segment, found.tail))?;
+        space.set_active(active.left());
+        let store = Self {
             disk,
             options,
             ledger: found.ledger,
+            spares,
+            space,
             sealed: found.sizes,
+            damaged: found.damage.iter().map(|damage| damage.segment).collect(),
             active,
             buffer: Vec::new(),
-            rolled: true,
+            is_sealed: true,
+            rewrite: None,
+            rewritten: None,
             totals: Totals::default(),
-        })
+        };
+        Ok((store, found.damage))
     }
 
     /// Makes the records durable in order; after an error nothing more may be written.
-    pub(crate) fn commit(&mut self, records: Vec<Record>) -> Result<(), Fault> {
+    pub(crate) fn commit(&mut self, records: &[Record]) -> Result<(), Fault> {
         let mut rest = records;
         while !rest.is_empty() {
-            let later = rest.split_off(batch_len(&rest));
-            self.commit_batch(rest)?;
+            let (batch, later) = rest.split_at(batch_len(rest));
+            self.commit_batch(batch)?;
             rest = later;
         }
         Ok(())
     }
 
-    fn commit_batch(&mut self, records: Vec<Record>) -> Result<(), Fault> {
-        self.buffer.clear();
-        let chain = self.active.encode(&records, &mut self.buffer);
-        if !self.active.fits(self.buffer.len(), self.options.segment_bytes) {
-            self.roll()?;
-            return self.commit_batch(records);
-        }
-        self.active.write(&self.buffer, self.options.segment_bytes)?;
-        self.active.advance(self.buffer.len(), records.len(), chain);
+    fn commit_batch(&mut self, records: &[Record]) -> Result<(), Fault> {
+        self.write_batch(records)?;
         self.totals.syncs += 1;
         self.totals.records += records.len() as u64;
-        let segment = self.active.segment;
-        records.into_iter().for_each(|record| self.ledger.apply(record, segment));
+        self.is_sealed = false;
         Ok(())
+    }
+
+    fn write_batch(&mut self, records: &[Record]) -> Result<(), Fault> {
+        self.buffer.clear();
+        let mut chain = self.active.encode(records, &mut self.buffer);
+        if !self.active.fits(self.buffer.len()) {
+            self.roll()?;
+            self.buffer.clear();
+            chain = self.active.encode(records, &mut self.buffer);
+        }
+        self.active.write(&self.buffer)?;
+        self.note(records);
+        self.active.advance(self.buffer.len(), records.len(), chain);
+        self.space.set_active(self.active.left());
+        self.totals.bytes_written += self.buffer.len() as u64;
+        if self.active.is_quarter_full() {
+            self.spares.make_ahead();
+        }
+        Ok(())
+    }
+
+    /// The batch at the end of the segment is durable: the ledger learns where each record is.
+    fn note(&mut self, records: &[Record]) {
+        let table = HEAD_BYTES + records.len() * ROW_BYTES;
+        let mut offset = self.active.at() as usize + table;
+        for record in records {
+            let length = record.bytes() - ROW_BYTES;
+            let segment = self.active.segment as u32;
+            let place = Place { segment, offset: offset as u32, length: length as u32 };
+            self.ledger.apply(record, place);
+            offset += length;
+        }
     }
 
     fn roll(&mut self) -> Result<(), Fault> {
-        let next = Active::create(&mut *self.disk, &self.options, self.active.segment + 1, self.active.tail)?;
-        let mut old = std::mem::replace(&mut self.active, next);
-        old.trim()?;
-        self.sealed.insert(old.segment, old.used());
-        self.rolled = true;
+        let spare = self.spares.take(self.options.segment_bytes)?;
+        let number = self.active.segment + 1;
+        let next = Active::start(&*self.disk, &self.options, spare, (number, self.active.tail))?;
+        let old = std::mem::replace(&mut self.active, next);
+        self.sealed.insert(old.segment, old.bytes());
         Ok(())
     }
 
-    /// Frees old segments; gives back closed lives of groups of which nothing is on disk any more.
-    pub(crate) fn tidy(&mut self) -> Result<Vec<GroupKey>, Fault> {
-        let mut forgotten = self.collect()?;
-        if std::mem::take(&mut self.rolled) {
-            forgotten.extend(self.checkpoint()?);
+    /// Attests the last batch by another one, so that damage to it can be told from a write that power cut short.
+    pub(crate) fn seal(&mut self) -> Result<(), Fault> {
+        if self.is_sealed {
+            return Ok(());
         }
-        Ok(forgotten)
+        self.write_batch(&[Record { key: NOBODY, op: Op::Seal }])?;
+        self.totals.seals += 1;
+        self.is_sealed = true;
+        Ok(())
     }
 
-    /// Deletes from the old end only, and each for ever before the next: so what closes or truncates a group is never
-    /// gone before what it closed or truncated.
-    fn collect(&mut self) -> Result<Vec<GroupKey>, Fault> {
-        let mut forgotten = Vec::new();
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.is_sealed
+    }
+
+    /// Frees old segments, from the old end only.
+    pub(crate) fn tidy(&mut self) -> Result<Tidied, Fault> {
+        let mut tidied = Tidied::default();
         while let Some(segment) = self.dead_oldest() {
-            self.disk.remove(&segment_name(segment)).during("delete a segment")?;
-            self.disk.sync_dir().during("delete a segment")?;
-            self.sealed.remove(&segment);
+            let bytes = self.sealed.remove(&segment).unwrap_or_default();
+            self.spares.retire(Dead { segment, bytes, damaged: self.damaged.remove(&segment) })?;
             self.totals.segments_deleted += 1;
-            forgotten.extend(self.ledger.forget_segment(segment));
+            tidied.forgotten.extend(self.ledger.forget_segment(segment));
         }
-        Ok(forgotten)
+        self.plan_rewrite(&mut tidied);
+        Ok(tidied)
     }
 
     fn dead_oldest(&self) -> Option<u64> {
         self.oldest().filter(|segment| self.ledger.live(*segment) == 0)
     }
 
-    fn oldest(&self) -> Option<u64> {
+    pub(crate) fn oldest(&self) -> Option<u64> {
         self.sealed.first_key_value().map(|(segment, _)| *segment)
-    }
-
-    /// Copies what lives in the oldest segments to the tail, so that they can go, while that frees enough.
-    fn checkpoint(&mut self) -> Result<Vec<GroupKey>, Fault> {
-        let mut forgotten = Vec::new();
-        for _ in 0..CHECKPOINT_SEGMENTS_MAX {
-            let Some(segment) = self.oldest().filter(|_| self.is_over_budget()) else { break };
-            let copies = self.ledger.copies(segment);
-            self.totals.copies += copies.len() as u64;
-            self.commit(copies)?;
-            forgotten.extend(self.collect()?);
-        }
-        self.rolled = false;
-        Ok(forgotten)
-    }
-
-    /// Copying is worth it while at least a quarter of all bytes is dead; else only a purge by the groups helps.
-    fn is_over_budget(&self) -> bool {
-        let total = self.bytes();
-        let dead = total.saturating_sub(self.ledger.live_total());
-        total > self.options.budget_bytes && dead >= total / 4
     }
 
     /// Bytes in all segment files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.sealed.values().sum::<u64>() + self.active.allocated()
+        self.sealed.values().sum::<u64>() + self.active.bytes()
     }
 
     /// Segment files.
@@ -155,8 +199,9 @@ impl Store {
         self.sealed.len() as u64 + 1
     }
 
-    /// Gives back the unused end of the last segment.
+    /// Attests what is there and gives back the unused end of the last segment.
     pub(crate) fn close(&mut self) -> Result<(), Fault> {
+        self.seal()?;
         self.active.trim()
     }
 }

@@ -25,6 +25,10 @@ struct World {
     names: Vec<BTreeMap<String, usize>>,
     /// Changing calls that still succeed; none: all of them.
     calls_left: Option<u64>,
+    /// Changing calls so far.
+    calls: u64,
+    /// Bytes that all files together may have.
+    quota: Option<usize>,
 }
 
 #[derive(Clone, Default)]
@@ -32,6 +36,20 @@ struct SimFile {
     now: Vec<u8>,
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
+}
+
+/// What power loss makes of a sector that was not synced.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Fate {
+    Old,
+    New,
+    Garbled,
+}
+
+impl Fate {
+    fn from_number(number: usize) -> Self {
+        [Fate::Old, Fate::New, Fate::Garbled][number]
+    }
 }
 
 impl SimDisk {
@@ -55,16 +73,55 @@ impl SimDisk {
         world.current().iter().map(|(name, at)| (name.clone(), world.files[*at].now.clone())).collect()
     }
 
+    /// Flips one bit of a file, on the device.
+    pub(crate) fn rot(&self, name: &str, at: usize) {
+        let mut world = lock(&self.0);
+        let file = world.current()[name];
+        world.files[file].now[at] ^= 1;
+        world.files[file].durable[at] ^= 1;
+    }
+
     pub(crate) fn fail_after(&self, calls: u64) {
         lock(&self.0).calls_left = Some(calls);
     }
 
-    /// Power is lost: each sector that was not synced may be old or new, and the names are of some moment since the
-    /// last directory sync.
-    pub(crate) fn crash(&self, mut pick: impl FnMut(usize) -> usize) -> SimDisk {
+    pub(crate) fn set_quota(&self, bytes: Option<usize>) {
+        lock(&self.0).quota = bytes;
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        lock(&self.0).used()
+    }
+
+    /// Changing calls so far.
+    pub(crate) fn calls(&self) -> u64 {
+        lock(&self.0).calls
+    }
+
+    /// How many states power loss may leave: moments of the names, and sectors that were not synced.
+    pub(crate) fn doubts(&self) -> (usize, usize) {
         let world = lock(&self.0);
-        let names = &world.names[pick(world.names.len())];
-        let files = names.iter().map(|(name, at)| (name.clone(), world.files[*at].after_crash(&mut pick)));
+        let dirty = world.current().values().map(|at| world.files[*at].dirty.len()).sum();
+        (world.names.len().max(1), dirty)
+    }
+
+    /// Power is lost: each sector that was not synced may be old, new or garbled, and the names are of some moment since
+    /// the last directory sync.
+    pub(crate) fn crash(&self, mut pick: impl FnMut(usize) -> usize) -> SimDisk {
+        let moment = pick(lock(&self.0).names.len().max(1));
+        self.crash_to(moment, |_| Fate::from_number(pick(3)))
+    }
+
+    /// Power is lost: names of this moment since the last directory sync, sectors by their fate.
+    pub(crate) fn crash_to(&self, moment: usize, mut fate: impl FnMut(usize) -> Fate) -> SimDisk {
+        let world = lock(&self.0);
+        let Some(names) = world.names.get(moment) else { return SimDisk::default() };
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            fate(number - 1)
+        };
+        let files = names.iter().map(|(name, at)| (name.clone(), world.files[*at].after_crash(&mut next)));
         SimDisk::from_files(&files.collect())
     }
 }
@@ -78,19 +135,32 @@ impl SimFile {
     }
 
     fn sync(&mut self) {
-        self.durable = self.now.clone();
-        self.dirty.clear();
+        for sector in std::mem::take(&mut self.dirty) {
+            self.settle(sector, |_, now| now);
+        }
+        self.durable.resize(self.now.len(), 0);
     }
 
-    fn after_crash(&self, pick: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        for sector in self.dirty.iter().filter(|_| pick(2) == 1) {
-            let start = sector * SECTOR;
-            let end = (start + SECTOR).min(self.now.len());
-            bytes.resize(bytes.len().max(end), 0);
-            bytes[start..end].copy_from_slice(&self.now[start..end]);
+    /// Makes one sector durable with what `f` makes of its old and new bytes.
+    fn settle(&mut self, sector: usize, f: impl Fn(u8, u8) -> u8) {
+        let start = sector * SECTOR;
+        let end = (start + SECTOR).min(self.now.len());
+        self.durable.resize(self.durable.len().max(end), 0);
+        for at in start..end {
+            self.durable[at] = f(self.durable[at], self.now[at]);
         }
-        bytes
+    }
+
+    fn after_crash(&self, fate: &mut impl FnMut() -> Fate) -> Vec<u8> {
+        let mut file = self.clone();
+        for sector in &self.dirty {
+            match fate() {
+                Fate::Old => {}
+                Fate::New => file.settle(*sector, |_, now| now),
+                Fate::Garbled => file.settle(*sector, |old, now| (old ^ now).wrapping_add(0x5a)),
+            }
+        }
+        file.durable
     }
 }
 
@@ -99,7 +169,12 @@ impl World {
         self.names.last().cloned().unwrap_or_default()
     }
 
+    fn used(&self) -> usize {
+        self.current().values().map(|at| self.files[*at].now.len()).sum()
+    }
+
     fn call(&mut self) -> io::Result<()> {
+        self.calls += 1;
         match &mut self.calls_left {
             Some(0) => Err(io::Error::other("injected")),
             Some(left) => {
@@ -107,6 +182,14 @@ impl World {
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    fn check_quota(&self, at: usize, end: usize) -> io::Result<()> {
+        let grows = end.saturating_sub(self.files[at].now.len());
+        match self.quota {
+            Some(quota) if grows > 0 && self.used() + grows > quota => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
         }
     }
 
@@ -118,6 +201,10 @@ impl World {
         }
         self.names.push(names);
     }
+
+    fn find(&self, name: &str) -> io::Result<usize> {
+        self.current().get(name).copied().ok_or(io::ErrorKind::NotFound.into())
+    }
 }
 
 impl Disk for SimDisk {
@@ -126,10 +213,29 @@ impl Disk for SimDisk {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.files().remove(name).ok_or(io::ErrorKind::NotFound.into())
+        let world = lock(&self.0);
+        Ok(world.files[world.find(name)?].now.clone())
     }
 
-    fn create(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    /// What is not durable may be in the cache only.
+    fn read_fresh(&self, name: &str) -> io::Result<Vec<u8>> {
+        let world = lock(&self.0);
+        Ok(world.files[world.find(name)?].durable.clone())
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let world = lock(&self.0);
+        let bytes = &world.files[world.find(name)?].now;
+        let start = (offset as usize).min(bytes.len());
+        Ok(bytes[start..(start + length).min(bytes.len())].to_vec())
+    }
+
+    fn length(&self, name: &str) -> io::Result<u64> {
+        let world = lock(&self.0);
+        Ok(world.files[world.find(name)?].now.len() as u64)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut world = lock(&self.0);
         world.call()?;
         let at = world.files.len();
@@ -140,16 +246,12 @@ impl Disk for SimDisk {
         Ok(Box::new(Handle(self.clone(), at)))
     }
 
-    fn cut(&mut self, name: &str, length: u64) -> io::Result<()> {
-        let mut world = lock(&self.0);
-        world.call()?;
-        let at = world.current()[name];
-        world.files[at].now.truncate(length as usize);
-        world.files[at].sync();
-        Ok(())
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let at = lock(&self.0).find(name)?;
+        Ok(Box::new(Handle(self.clone(), at)))
     }
 
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut world = lock(&self.0);
         world.call()?;
         world.rename(|names| {
@@ -159,16 +261,17 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn remove(&mut self, name: &str) -> io::Result<()> {
+    fn remove(&self, name: &str) -> io::Result<()> {
         let mut world = lock(&self.0);
         world.call()?;
+        world.find(name)?;
         world.rename(|names| {
             names.remove(name);
         });
         Ok(())
     }
 
-    fn sync_dir(&mut self) -> io::Result<()> {
+    fn sync_dir(&self) -> io::Result<()> {
         let mut world = lock(&self.0);
         world.call()?;
         world.names = vec![world.current()];
@@ -178,30 +281,30 @@ impl Disk for SimDisk {
 
 struct Handle(SimDisk, usize);
 
-impl Handle {
-    fn change(&self, f: impl FnOnce(&mut SimFile)) -> io::Result<()> {
-        let mut world = lock(&self.0.0);
-        world.call()?;
-        f(&mut world.files[self.1]);
-        Ok(())
-    }
-}
-
 impl DiskFile for Handle {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.change(|file| file.write(offset as usize, bytes))
+        let mut world = lock(&self.0.0);
+        world.call()?;
+        world.check_quota(self.1, offset as usize + bytes.len())?;
+        world.files[self.1].write(offset as usize, bytes);
+        Ok(())
     }
 
+    /// A sync that fails may have written anything, and the cache goes on showing what was not written.
     fn sync(&mut self) -> io::Result<()> {
-        self.change(SimFile::sync)
+        let mut world = lock(&self.0.0);
+        world.call()?;
+        world.files[self.1].sync();
+        Ok(())
     }
 
     fn set_len(&mut self, length: u64) -> io::Result<()> {
-        self.change(|file| {
-            file.now.resize(length as usize, 0);
-            file.dirty =
-                file.dirty.iter().copied().filter(|sector| sector * SECTOR < length as usize).collect();
-        })
+        let mut world = lock(&self.0.0);
+        world.call()?;
+        let file = &mut world.files[self.1];
+        file.now.resize(length as usize, 0);
+        file.dirty.retain(|sector| sector * SECTOR < length as usize);
+        Ok(())
     }
 }
 
@@ -250,5 +353,10 @@ pub(crate) fn small() -> Options {
 }
 
 pub(crate) fn open(disk: &SimDisk, options: Options) -> Wal {
-    Wal::open_on(Box::new(disk.clone()), options).unwrap()
+    Wal::open_on(Arc::new(disk.clone()), options).unwrap()
+}
+
+/// All entries of a group, wherever they are.
+pub(crate) fn all(log: &crate::GroupLog) -> Vec<Entry> {
+    log.reader().entries(0..u64::MAX, usize::MAX).unwrap()
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Entry, GroupKey, LogId, Vote,
-    format::{Op, Record},
-    usage::{Kept, Place, Usage},
+    Damage, GroupKey, LogId, Snapshot, Vote,
+    format::{COPY, ENTRY, Op, STATE, State},
+    slots::{Place, Slot, Slots},
+    usage::{Kept, Usage},
 };
 
 /// One group as its durable records tell it.
@@ -15,91 +16,204 @@ pub(crate) struct Trace {
     pub(crate) vote: Option<Kept<Vote>>,
     pub(crate) purged: Option<Kept<LogId>>,
     pub(crate) committed: Option<Kept<LogId>>,
-    pub(crate) entries: BTreeMap<u64, Kept<Entry>>,
+    pub(crate) snapshot: Option<Kept<Snapshot>>,
+    pub(crate) evicted: Option<Kept<Option<u64>>>,
+    pub(crate) entries: Slots,
+    /// A record says that this life was found damaged.
+    marked: Option<Kept<u64>>,
+    /// Damaged records by their kind, until a newer one of that kind stands in for them.
+    hurt: BTreeMap<u8, Place>,
 }
 
 impl Trace {
-    pub(crate) fn apply(&mut self, op: Op, place: Place, usage: &mut Usage) {
+    pub(crate) fn apply(&mut self, op: &Op, place: Place, usage: &mut Usage) {
         match op {
-            Op::Entry(entry) => self.put(entry, place, usage),
-            Op::Copy(entry) => self.fill(entry, place, usage),
-            Op::Vote(vote) => usage.replace(&mut self.vote, vote, place),
-            Op::Truncate(from) => self.truncate(from, usage),
-            Op::Purge(id) => self.purge(id, place, usage),
-            Op::Committed(id) => usage.replace(&mut self.committed, id, place),
-            Op::Create => usage.replace(&mut self.created, (), place),
-            Op::Tombstone => {}
+            Op::Entry(entry) => self.put(entry.id, place, usage),
+            Op::Copy(entry) => self.fill(entry.id, Slot { place, ..slot(entry.id) }, usage),
+            Op::Truncate(from) => self.truncate(*from, usage),
+            Op::Purge(id) => self.purge(*id, place, usage),
+            Op::State(state) => self.replace_all(state, place, usage),
+            Op::Hurt(tag, id) => self.be_hurt((*tag, *id), place, usage),
+            Op::Damaged(last) => self.be_marked(*last, place, usage),
+            Op::Vote(_) | Op::Committed(_) | Op::Snapshot(_) | Op::Evict(_) | Op::Create => {
+                self.heal(op.tag(), usage);
+                self.set(op, place, usage);
+            }
+            Op::Tombstone | Op::Seal => {}
         }
     }
 
-    fn put(&mut self, entry: Entry, place: Place, usage: &mut Usage) {
-        self.truncate(entry.id.index, usage);
-        self.fill(entry, place, usage);
+    fn set(&mut self, op: &Op, place: Place, usage: &mut Usage) {
+        match op {
+            Op::Vote(vote) => usage.replace(&mut self.vote, kept(*vote, place)),
+            Op::Committed(id) => usage.replace(&mut self.committed, kept(*id, place)),
+            Op::Snapshot(snapshot) => usage.replace(&mut self.snapshot, kept(snapshot.clone(), place)),
+            Op::Evict(due_ms) => usage.replace(&mut self.evicted, kept(*due_ms, place)),
+            _ => usage.replace(&mut self.created, kept((), place)),
+        }
     }
 
-    fn fill(&mut self, entry: Entry, place: Place, usage: &mut Usage) {
-        let index = entry.id.index;
-        let old = self.entries.insert(index, usage.hold(entry, place));
-        usage.release_all(old);
+    /// A new entry ends what stood at and above its index, and an eviction: the group was awake.
+    fn put(&mut self, id: LogId, place: Place, usage: &mut Usage) {
+        self.truncate(id.index, usage);
+        usage.release_kept(self.evicted.take());
+        self.fill(id, Slot { place, ..slot(id) }, usage);
+    }
+
+    /// A copy stands in for its own original only: an entry of the same index but another leader stays.
+    fn fill(&mut self, id: LogId, slot: Slot, usage: &mut Usage) {
+        if self.entries.get(id.index).is_some_and(|there| !there.is(id)) {
+            return;
+        }
+        usage.hold_place(slot.place);
+        usage.release_places(self.entries.put(id.index, slot).map(|old| old.place));
     }
 
     fn truncate(&mut self, from: u64, usage: &mut Usage) {
-        usage.release_all(self.entries.split_off(&from).into_values());
+        usage.release_places(self.entries.truncate(from).iter().map(|slot| slot.place));
     }
 
     fn purge(&mut self, id: LogId, place: Place, usage: &mut Usage) {
-        let stays = self.entries.split_off(&id.index.saturating_add(1));
-        let gone = std::mem::replace(&mut self.entries, stays);
-        usage.release_all(gone.into_values());
-        usage.replace(&mut self.purged, id, place);
+        usage.release_places(self.entries.purge(id.index).iter().map(|slot| slot.place));
+        usage.replace(&mut self.purged, kept(id, place));
+    }
+
+    /// Each part holds a share of the one record, so that the segment lives as long as any of them.
+    fn replace_all(&mut self, state: &State, place: Place, usage: &mut Usage) {
+        self.release_heads(usage);
+        self.heal_all(usage);
+        usage.replace(&mut self.created, kept((), place));
+        let part = |usage: &mut Usage| usage.hold(place.number(), 1);
+        self.vote = state.vote.map(|vote| share(vote, place)).inspect(|_| part(usage));
+        self.purged = state.purged.map(|id| share(id, place)).inspect(|_| part(usage));
+        self.committed = state.committed.map(|id| share(id, place)).inspect(|_| part(usage));
+        self.snapshot = state.snapshot.clone().map(|one| share(one, place)).inspect(|_| part(usage));
+        self.evicted = state.evicted.map(|due_ms| share(due_ms, place)).inspect(|_| part(usage));
+    }
+
+    fn be_hurt(&mut self, (tag, id): (u8, LogId), place: Place, usage: &mut Usage) {
+        let hurt = Slot { place, hurt: true, ..slot(id) };
+        match tag {
+            ENTRY => {
+                self.truncate(id.index, usage);
+                self.fill(id, hurt, usage);
+            }
+            COPY => self.fill(id, hurt, usage),
+            _ => {
+                usage.hold_place(place);
+                self.heal(tag, usage);
+                self.hurt.insert(tag, place);
+            }
+        }
+    }
+
+    /// A newer record stands in for the damaged one of its kind.
+    fn heal(&mut self, tag: u8, usage: &mut Usage) {
+        usage.release_places(self.hurt.remove(&tag));
+    }
+
+    fn heal_all(&mut self, usage: &mut Usage) {
+        usage.release_places(std::mem::take(&mut self.hurt).into_values());
+    }
+
+    /// Nothing of a life that is known to be damaged is needed but that.
+    fn be_marked(&mut self, last: u64, place: Place, usage: &mut Usage) {
+        self.release(usage);
+        usage.replace(&mut self.marked, kept(last, place));
+    }
+
+    fn release_heads(&mut self, usage: &mut Usage) {
+        usage.release_kept(self.created.take());
+        usage.release_kept(self.vote.take());
+        usage.release_kept(self.purged.take());
+        usage.release_kept(self.committed.take());
+        usage.release_kept(self.snapshot.take());
+        usage.release_kept(self.evicted.take());
     }
 
     /// The group is gone.
-    pub(crate) fn release(self, usage: &mut Usage) {
-        usage.release_all(self.created);
-        usage.release_all(self.vote);
-        usage.release_all(self.purged);
-        usage.release_all(self.committed);
-        usage.release_all(self.entries.into_values());
+    pub(crate) fn release(&mut self, usage: &mut Usage) {
+        self.release_heads(usage);
+        usage.release_kept(self.marked.take());
+        usage.release_places(self.entries.drain().map(|slot| slot.place));
+        self.heal_all(usage);
     }
 
-    /// Copies of all live records in `segment`; replaying them again changes nothing but their place.
-    pub(crate) fn copies(&self, key: GroupKey, segment: u64, out: &mut Vec<Record>) {
-        let mut push = |place: Place, op: &dyn Fn() -> Op| {
-            if place.segment == segment {
-                out.push(Record { key, op: op() });
-            }
+    /// Everything but the entries.
+    pub(crate) fn state(&self) -> State {
+        State {
+            vote: self.vote.as_ref().map(|kept| kept.value),
+            purged: self.purged.as_ref().map(|kept| kept.value),
+            committed: self.committed.as_ref().map(|kept| kept.value),
+            snapshot: self.snapshot.as_ref().map(|kept| kept.value.clone()),
+            evicted: self.evicted.as_ref().map(|kept| kept.value),
+        }
+    }
+
+    /// Whether anything but entries is in the segment.
+    pub(crate) fn has_heads_in(&self, segment: u64) -> bool {
+        let ids = self.purged.iter().chain(&self.committed).map(|kept| kept.segment);
+        let small = self.created.iter().map(|kept| kept.segment).chain(self.vote.iter().map(|kept| kept.segment));
+        let large = self.snapshot.iter().map(|kept| kept.segment).chain(self.evicted.iter().map(|kept| kept.segment));
+        ids.chain(small).chain(large).any(|held_in| held_in == segment)
+    }
+
+    /// Whether the record must be written that keeps a damaged life known once the segment is gone.
+    pub(crate) fn needs_mark(&self, segment: u64) -> bool {
+        let in_entries = self.entries.iter().any(|(_, slot)| slot.place.number() == segment);
+        let in_heads = self.has_heads_in(segment) || self.hurt.values().any(|place| place.number() == segment);
+        in_entries || in_heads || self.marked.as_ref().is_some_and(|kept| kept.segment == segment)
+    }
+
+    /// What of this life is damaged, or cannot be without records that are not there: everything needs the group's
+    /// creation, and each entry the one before it, down to what was purged.
+    pub(crate) fn damage(&self, key: GroupKey) -> Option<Damage> {
+        self.marked_damage(key).or_else(|| self.hurt_damage(key)).or_else(|| self.missing(key))
+    }
+
+    fn marked_damage(&self, key: GroupKey) -> Option<Damage> {
+        let mark = self.marked.as_ref()?;
+        let place = Place { segment: mark.segment as u32, ..Place::default() };
+        Some(damage(key, (place, "it was found damaged before"), (0, mark.value)))
+    }
+
+    fn hurt_damage(&self, key: GroupKey) -> Option<Damage> {
+        let mut entries = self.entries.iter().filter(|(_, slot)| slot.hurt);
+        if let Some((first, slot)) = entries.next() {
+            let last = entries.last().map_or(first, |(last, _)| last);
+            return Some(damage(key, (slot.place, "the checksum of an entry does not hold"), (first, last)));
+        }
+        let (tag, place) = self.hurt.first_key_value()?;
+        let what = match *tag {
+            STATE => "the checksum of the group's state does not hold",
+            _ => "the checksum of a vote or a snapshot's record does not hold",
         };
-        self.created.iter().for_each(|kept| push(kept.place, &|| Op::Create));
-        self.vote.iter().for_each(|kept| push(kept.place, &|| Op::Vote(kept.value)));
-        self.purged.iter().for_each(|kept| push(kept.place, &|| Op::Purge(kept.value)));
-        self.committed.iter().for_each(|kept| push(kept.place, &|| Op::Committed(kept.value)));
-        self.entries.values().for_each(|kept| push(kept.place, &|| Op::Copy(kept.value.clone())));
+        Some(damage(key, (*place, what), (0, 0)))
     }
 
-    /// The segment of a record that cannot be without one that is not there: everything needs the group's creation, and
-    /// each entry the one before it, down to what was purged.
-    pub(crate) fn gap(&self) -> Option<u64> {
-        match self.created {
-            Some(_) => self.entry_gap(),
-            None => Some(self.segments().min().unwrap_or_default()),
+    fn missing(&self, key: GroupKey) -> Option<Damage> {
+        let somewhere = self.entries.iter().next().map_or(Place::default(), |(_, slot)| slot.place);
+        if self.created.is_none() {
+            return Some(damage(key, (somewhere, "the group's creation is missing"), (0, 0)));
         }
+        let purged = self.purged.as_ref().map(|kept| kept.value.index);
+        let gap = self.entries.gap(purged)?;
+        Some(damage(key, (somewhere, "entries are missing"), (gap, gap)))
     }
+}
 
-    fn entry_gap(&self) -> Option<u64> {
-        let mut before = self.purged.as_ref().map(|kept| kept.value.index);
-        for (index, kept) in &self.entries {
-            if before.is_some_and(|before| before.checked_add(1) != Some(*index)) {
-                return Some(kept.place.segment);
-            }
-            before = Some(*index);
-        }
-        None
-    }
+fn slot(id: LogId) -> Slot {
+    Slot { term: id.term, origin: id.origin, ..Slot::default() }
+}
 
-    fn segments(&self) -> impl Iterator<Item = u64> {
-        let vote = self.vote.iter().map(|kept| kept.place);
-        let ids = self.purged.iter().chain(&self.committed).map(|kept| kept.place);
-        vote.chain(ids).chain(self.entries.values().map(|kept| kept.place)).map(|place| place.segment)
-    }
+fn kept<T>(value: T, place: Place) -> Kept<T> {
+    Kept { value, segment: place.number(), bytes: place.bytes() }
+}
+
+fn share<T>(value: T, place: Place) -> Kept<T> {
+    Kept { value, segment: place.number(), bytes: 1 }
+}
+
+fn damage(key: GroupKey, (place, what): (Place, &'static str), (first, last): (u64, u64)) -> Damage {
+    Damage { key, segment: place.number(), offset: place.offset.into(), first, last, what }
 }

@@ -2,53 +2,61 @@
 
 use std::collections::BTreeMap;
 
-/// Which segment holds a record, and how many bytes it takes there.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Place {
-    pub(crate) segment: u64,
-    pub(crate) bytes: u64,
-}
+use crate::slots::Place;
 
 /// A live value and the record that holds it.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<T> {
     pub(crate) value: T,
-    pub(crate) place: Place,
+    pub(crate) segment: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Live bytes per segment.
 #[derive(Debug, Default)]
-pub(crate) struct Usage(BTreeMap<u64, u64>);
+pub(crate) struct Usage {
+    segments: BTreeMap<u64, u64>,
+    total: u64,
+}
 
 impl Usage {
-    pub(crate) fn hold<T>(&mut self, value: T, place: Place) -> Kept<T> {
-        *self.0.entry(place.segment).or_default() += place.bytes;
-        Kept { value, place }
+    pub(crate) fn hold(&mut self, segment: u64, bytes: u64) {
+        *self.segments.entry(segment).or_default() += bytes;
+        self.total += bytes;
     }
 
-    pub(crate) fn release(&mut self, place: Place) {
-        let Some(live) = self.0.get_mut(&place.segment) else { return };
-        *live = live.saturating_sub(place.bytes);
+    pub(crate) fn release(&mut self, segment: u64, bytes: u64) {
+        let Some(live) = self.segments.get_mut(&segment) else { return };
+        *live = live.saturating_sub(bytes);
+        self.total = self.total.saturating_sub(bytes);
         if *live == 0 {
-            self.0.remove(&place.segment);
+            self.segments.remove(&segment);
         }
     }
 
-    /// Puts a newer record of the same thing in the place of the older one.
-    pub(crate) fn replace<T>(&mut self, slot: &mut Option<Kept<T>>, value: T, place: Place) {
-        let old = slot.replace(self.hold(value, place));
-        self.release_all(old);
+    pub(crate) fn hold_place(&mut self, place: Place) {
+        self.hold(place.number(), place.bytes());
     }
 
-    pub(crate) fn release_all<T>(&mut self, kept: impl IntoIterator<Item = Kept<T>>) {
-        kept.into_iter().for_each(|kept| self.release(kept.place));
+    pub(crate) fn release_places(&mut self, places: impl IntoIterator<Item = Place>) {
+        places.into_iter().for_each(|place| self.release(place.number(), place.bytes()));
+    }
+
+    /// Puts a newer record of the same thing in the place of the older one.
+    pub(crate) fn replace<T>(&mut self, slot: &mut Option<Kept<T>>, kept: Kept<T>) {
+        self.hold(kept.segment, kept.bytes);
+        self.release_kept(slot.replace(kept));
+    }
+
+    pub(crate) fn release_kept<T>(&mut self, kept: Option<Kept<T>>) {
+        kept.into_iter().for_each(|kept| self.release(kept.segment, kept.bytes));
     }
 
     pub(crate) fn live(&self, segment: u64) -> u64 {
-        self.0.get(&segment).copied().unwrap_or_default()
+        self.segments.get(&segment).copied().unwrap_or_default()
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.0.values().sum()
+        self.total
     }
 }

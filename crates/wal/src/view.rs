@@ -3,10 +3,23 @@
 use std::{
     collections::VecDeque,
     ops::Range,
-    sync::{RwLock, atomic::AtomicBool},
+    sync::{
+        RwLock,
+        atomic::{AtomicBool, AtomicUsize},
+    },
 };
 
-use crate::{Entry, GroupKey, LogId, Vote, WalError, trace::Trace};
+use bytes::Bytes;
+
+use crate::{
+    Damage, Entry, Eviction, GroupKey, LogId, Snapshot, Summary, Vote, WalError,
+    ledger::Shelf,
+    runs::Runs,
+    trace::Trace,
+};
+
+/// What an entry in memory takes besides its payload, bytes.
+const ENTRY_OVERHEAD: usize = 48;
 
 /// One group's view and whether someone holds its handle.
 #[derive(Debug)]
@@ -14,53 +27,95 @@ pub(crate) struct GroupCell {
     pub(crate) key: GroupKey,
     pub(crate) open: AtomicBool,
     pub(crate) view: RwLock<View>,
+    /// What is on disk of it.
+    pub(crate) shelf: Shelf,
+    /// Bytes of this group that wait for the writer.
+    pub(crate) queued: AtomicUsize,
 }
 
 impl GroupCell {
-    pub(crate) fn new(key: GroupKey, view: View) -> Self {
-        Self { key, open: AtomicBool::new(false), view: RwLock::new(view) }
+    pub(crate) fn new(key: GroupKey, view: View, shelf: Shelf) -> Self {
+        Self { key, open: AtomicBool::new(false), view: RwLock::new(view), shelf, queued: AtomicUsize::new(0) }
     }
+}
+
+/// Whether a life can be used.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Health {
+    #[default]
+    Alive,
+    Removed,
+    Damaged(Damage),
 }
 
 /// The state of one group in memory; its entries are contiguous and follow what was purged.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    pub(crate) removed: bool,
+    pub(crate) health: Health,
     pub(crate) vote: Option<Vote>,
     pub(crate) committed: Option<LogId>,
     pub(crate) purged: Option<LogId>,
-    pub(crate) entries: VecDeque<Entry>,
+    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) eviction: Option<Eviction>,
+    runs: Runs,
+    /// The payloads of the newest entries, each with the number of its append.
+    tail: VecDeque<(u64, Bytes)>,
+}
+
+/// Entries that were asked for: the first ones are only on disk.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) on_disk: Vec<LogId>,
+    pub(crate) in_memory: Vec<Entry>,
 }
 
 impl View {
-    pub(crate) fn from_trace(trace: &Trace) -> Self {
-        Self {
-            removed: false,
-            vote: trace.vote.as_ref().map(|kept| kept.value),
-            committed: trace.committed.as_ref().map(|kept| kept.value),
-            purged: trace.purged.as_ref().map(|kept| kept.value),
-            entries: trace.entries.values().map(|kept| kept.value.clone()).collect(),
-        }
+    pub(crate) fn from_trace(trace: &Trace, damage: Option<Damage>) -> Self {
+        let state = trace.state();
+        let mut view = Self {
+            health: damage.map_or(Health::Alive, Health::Damaged),
+            vote: state.vote,
+            committed: state.committed,
+            purged: state.purged,
+            snapshot: state.snapshot,
+            eviction: state.evicted.map(|due_ms| Eviction { due_ms }),
+            ..Self::default()
+        };
+        trace.entries.iter().for_each(|(index, slot)| view.runs.push(slot.id(index)));
+        view
     }
 
-    pub(crate) fn remove(&mut self) {
-        *self = Self { removed: true, ..Self::default() };
+    /// A life that begins with a vote.
+    pub(crate) fn voted(vote: Vote) -> Self {
+        Self { vote: Some(vote), ..Self::default() }
+    }
+
+    /// Ends this life; gives back the bytes that it held in memory.
+    pub(crate) fn end(&mut self, health: Health) -> usize {
+        let freed = self.tail.iter().map(weight).sum();
+        *self = Self { health, ..Self::default() };
+        freed
     }
 
     pub(crate) fn check_alive(&self) -> Result<(), WalError> {
-        match self.removed {
-            true => Err(WalError::Removed),
-            false => Ok(()),
+        match self.health {
+            Health::Alive => Ok(()),
+            Health::Removed => Err(WalError::Removed),
+            Health::Damaged(_) => Err(WalError::Damaged),
         }
     }
 
     pub(crate) fn first_index(&self) -> Option<u64> {
-        self.entries.front().map(|entry| entry.id.index)
+        self.runs.first()
     }
 
     /// The last entry, else what was purged last.
     pub(crate) fn last(&self) -> Option<LogId> {
-        self.entries.back().map(|entry| entry.id).or(self.purged)
+        self.runs.last().or(self.purged)
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        Summary { last: self.last(), purged: self.purged, vote: self.vote, eviction: self.eviction }
     }
 
     /// An empty log that was never purged may begin anywhere.
@@ -82,41 +137,91 @@ impl View {
         }
     }
 
-    pub(crate) fn truncate(&mut self, from: u64) {
-        let stays = self.entries.partition_point(|entry| entry.id.index < from);
-        self.entries.truncate(stays);
-    }
-
-    pub(crate) fn purge(&mut self, upto: LogId) {
-        let gone = self.entries.partition_point(|entry| entry.id.index <= upto.index);
-        self.entries.drain(..gone);
-        self.purged = Some(upto);
-    }
-
-    /// Entries of `range` up to `bytes_max` of payload, at least one if there is any.
-    pub(crate) fn read(&self, range: Range<u64>, bytes_max: usize) -> Vec<Entry> {
-        let start = self.entries.partition_point(|entry| entry.id.index < range.start);
+    /// Takes the entries of one append; gives back the bytes that they hold in memory.
+    pub(crate) fn append(&mut self, entries: Vec<Entry>, stamp: u64) -> usize {
+        self.eviction = None;
         let mut bytes = 0;
-        let mut out = Vec::new();
-        for entry in self.entries.range(start..).take_while(|entry| entry.id.index < range.end) {
-            bytes += entry.payload.len();
-            if bytes > bytes_max && !out.is_empty() {
+        for entry in entries {
+            self.runs.push(entry.id);
+            self.tail.push_back((stamp, entry.payload));
+            bytes += self.tail.back().map_or(0, weight);
+        }
+        bytes
+    }
+
+    /// Removes the entries at and above `from`; gives back the bytes that they held in memory.
+    pub(crate) fn truncate(&mut self, from: u64) -> usize {
+        let before = self.end_index();
+        self.runs.truncate(from);
+        let gone = before.saturating_sub(from);
+        let keep = self.tail.len().saturating_sub(usize::try_from(gone).unwrap_or(usize::MAX));
+        self.tail.drain(keep..).map(|one| weight(&one)).sum()
+    }
+
+    /// Removes the entries up to `upto`; gives back the bytes that they held in memory.
+    pub(crate) fn purge(&mut self, upto: LogId) -> usize {
+        self.runs.purge(upto.index);
+        self.purged = Some(upto);
+        let count = self.runs.first().map_or(0, |first| self.end_index() - first);
+        let keep = self.tail.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        let gone = self.tail.len() - keep;
+        self.tail.drain(..gone).map(|one| weight(&one)).sum()
+    }
+
+    /// The entries of appends up to this one leave memory; gives back their bytes.
+    pub(crate) fn evict(&mut self, stamp: u64) -> usize {
+        let gone = self.tail.partition_point(|(of, _)| *of <= stamp);
+        self.tail.drain(..gone).map(|one| weight(&one)).sum()
+    }
+
+    /// One past the last entry's index; 0 without entries.
+    fn end_index(&self) -> u64 {
+        self.runs.last().map_or(0, |last| last.index.saturating_add(1))
+    }
+
+    fn is_in_memory(&self, index: u64) -> bool {
+        index >= self.end_index() - self.tail.len() as u64
+    }
+
+    /// Whether all entries of `range` are in memory.
+    pub(crate) fn holds(&self, range: &Range<u64>) -> bool {
+        let Some(first) = self.runs.first() else { return true };
+        let start = range.start.max(first);
+        start >= range.end.min(self.end_index()) || self.is_in_memory(start)
+    }
+
+    /// The entries of `range` that exist, in memory up to `bytes_max` of payload but at least one if there is any.
+    pub(crate) fn want(&self, range: Range<u64>, bytes_max: usize) -> Wanted {
+        let Some(first) = self.runs.first() else { return Wanted::default() };
+        let ids = (range.start.max(first)..range.end.min(self.end_index())).filter_map(|index| self.runs.get(index));
+        let (mut wanted, mut bytes) = (Wanted::default(), 0);
+        for id in ids {
+            let Some(payload) = self.payload(id.index) else {
+                wanted.on_disk.push(id);
+                continue;
+            };
+            bytes += payload.len();
+            if bytes > bytes_max && !wanted.in_memory.is_empty() {
                 break;
             }
-            out.push(entry.clone());
+            wanted.in_memory.push(Entry { id, payload: payload.clone() });
         }
-        out
+        wanted
+    }
+
+    fn payload(&self, index: u64) -> Option<&Bytes> {
+        let from_end = usize::try_from(self.end_index().checked_sub(index)?).ok()?;
+        self.tail.get(self.tail.len().checked_sub(from_end)?).map(|(_, payload)| payload)
     }
 
     /// The last entry of each run of equal (term, origin).
     pub(crate) fn last_of_runs(&self) -> Vec<LogId> {
-        let mut runs: Vec<LogId> = Vec::new();
-        for entry in &self.entries {
-            runs.pop_if(|last| (last.term, last.origin) == (entry.id.term, entry.id.origin));
-            runs.push(entry.id);
-        }
-        runs
+        self.runs.last_of_runs()
     }
+}
+
+fn weight((_, payload): &(u64, Bytes)) -> usize {
+    payload.len() + ENTRY_OVERHEAD
 }
 
 fn check_next(expected: Option<u64>, got: u64) -> Result<(), WalError> {

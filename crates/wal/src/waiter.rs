@@ -16,6 +16,11 @@ impl Waiter {
         self.run(result);
     }
 
+    /// The operation was refused: its callback never runs.
+    pub(crate) fn forget(mut self) {
+        self.0 = None;
+    }
+
     /// A callback that panics must not take the log of all other groups with it.
     fn run(&mut self, result: Result<(), WalError>) {
         let Some(done) = self.0.take() else { return };

@@ -8,16 +8,18 @@ use std::{
 };
 
 use crate::{
-    Done, Entry, GroupError, GroupKey, GroupLog, OpenError, Options, Stats, Vote, WalError,
+    Damage, Done, Entry, GroupError, GroupKey, GroupLog, Level, OpenError, Options, Stats, Summary, Vote,
+    WalError,
+    dir_lock::DirLock,
     disk::{Disk, RealDisk},
     fault::During,
     format::{Op, Record},
     group_log::entry_records,
-    lock::lock,
-    queue::Lane,
-    shared::{Registry, Shared},
+    lock::{lock, read},
+    queue::{Item, Lane},
+    shared::{Ground, Registry, Shared},
     store::Store,
-    view::{GroupCell, View},
+    view::{GroupCell, Health, View},
     writer::Writer,
 };
 
@@ -42,28 +44,58 @@ impl Wal {
     /// # Errors
     /// A directory in use, a log of another node, member or version, damage to acknowledged bytes, or a disk error.
     pub fn open(dir: &Path, options: Options) -> Result<Wal, OpenError> {
-        Self::open_on(Box::new(RealDisk::open(dir)?), options)
+        let lock = DirLock::take(dir)?;
+        Self::start(Arc::new(RealDisk::new(dir)), options, Some(lock))
     }
 
     /// Like [`Wal::open`], on files that the caller provides and locks; for simulations.
     ///
     /// # Errors
     /// Those of [`Wal::open`] but [`OpenError::Locked`].
-    pub fn open_on(disk: Box<dyn Disk>, options: Options) -> Result<Wal, OpenError> {
-        let store = Store::open(disk, options.clone())?;
-        let mut registry = Registry::default();
-        for (key, trace) in store.ledger.groups() {
-            registry.adopt(*key, View::from_trace(trace));
-        }
-        registry.closed.extend(store.ledger.closed());
-        let shared = Arc::new(Shared::new(&options, registry));
-        let thread = Writer::spawn(store, shared.clone()).during("start the writer")?;
+    pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Wal, OpenError> {
+        Self::start(disk, options, None)
+    }
+
+    fn start(disk: Arc<dyn Disk>, options: Options, lock: Option<DirLock>) -> Result<Wal, OpenError> {
+        let (store, damage) = Store::open(disk.clone(), options.clone())?;
+        let registry = registry_of(&store, &damage);
+        let ground = Ground { disk, space: store.space.clone() };
+        let shared = Arc::new(Shared::new(&options, ground, registry));
+        let thread = Writer::spawn(store, shared.clone(), lock).during("start the writer")?;
         Ok(Self { inner: Arc::new(Inner { shared, thread: Mutex::new(Some(thread)) }) })
     }
 
     /// The groups that exist, ascending.
     pub fn groups(&self) -> Vec<GroupKey> {
         self.registry(|registry| registry.live.keys().copied().collect())
+    }
+
+    /// The lives that must not be used because acknowledged records of theirs are damaged, ascending. Each ends with
+    /// [`Wal::remove_group`] or with a higher incarnation.
+    pub fn damaged(&self) -> Vec<Damage> {
+        let cells: Vec<_> = self.registry(|registry| registry.live.values().cloned().collect());
+        let health = cells.iter().map(|cell| read(&cell.view).health);
+        let damage = health.filter_map(|health| match health {
+            Health::Damaged(damage) => Some(damage),
+            _ => None,
+        });
+        damage.collect()
+    }
+
+    /// What is known of a group without opening it; none for one that is not there.
+    pub fn summary(&self, key: GroupKey) -> Option<Summary> {
+        let cell = self.registry(|registry| registry.live.get(&key).cloned())?;
+        Some(read(&cell.view).summary())
+    }
+
+    /// How full the log is: what should still be proposed.
+    pub fn level(&self) -> Level {
+        self.shared().queue.level()
+    }
+
+    /// The groups whose snapshots and purges would free the most, while the log is over its budget; each is named once.
+    pub fn take_slow_groups(&self) -> Vec<GroupKey> {
+        std::mem::take(&mut *lock(&self.shared().slow)).into_iter().collect()
     }
 
     /// Whether anything is recorded for this life of the group, its removal included.
@@ -81,6 +113,9 @@ impl Wal {
             Some(cell) => Ok(cell.clone()),
             None => self.create_group(registry, key),
         })?;
+        if let Health::Damaged(damage) = read(&cell.view).health {
+            return Err(GroupError::Damaged(damage));
+        }
         if cell.open.swap(true, Ordering::AcqRel) {
             return Err(GroupError::AlreadyOpen);
         }
@@ -96,7 +131,7 @@ impl Wal {
         }
         let create = vec![Record { key, op: Op::Create }];
         let lower = registry.lives_below(key);
-        self.bury(registry, &lower, || self.shared().queue.push(Lane::Lazy, create, None))?;
+        self.bury(registry, &lower, || self.push(Item::new(Lane::Lazy, create, None)))?;
         Ok(registry.adopt(key, View::default()))
     }
 
@@ -107,7 +142,8 @@ impl Wal {
         keys: &[GroupKey],
         push: impl FnOnce() -> Result<(), WalError>,
     ) -> Result<(), WalError> {
-        registry.bury(keys, push)?;
+        let freed = registry.bury(keys, push)?;
+        self.shared().cache.shrink(freed);
         keys.iter().for_each(|key| self.shared().queue.forget_hint(*key));
         Ok(())
     }
@@ -119,30 +155,31 @@ impl Wal {
     /// `NotContiguous`, `TooLarge`, or that the log is closed or failed; then nothing changes and `done` never runs.
     #[allow(clippy::too_many_arguments, reason = "the parts of a group's first state, each of its own type")]
     pub fn seed(&self, key: GroupKey, vote: Vote, entries: Vec<Entry>, done: Done) -> Result<(), WalError> {
-        let mut view = View { vote: Some(vote), ..View::default() };
+        let mut view = View::voted(vote);
         view.check_append(&entries)?;
         let mut records = vec![Record { key, op: Op::Create }, Record { key, op: Op::Vote(vote) }];
         records.extend(entry_records(key, &entries)?);
         check_seed(&records)?;
-        view.entries.extend(entries);
+        let bytes = view.append(entries, self.shared().cache.stamp());
         self.registry(|registry| {
             check_vacant(registry, key)?;
             let lower = registry.lives_below(key);
-            self.bury(registry, &lower, || self.shared().queue.push(Lane::Normal, records, Some(done)))?;
+            self.bury(registry, &lower, || self.push(Item::new(Lane::Normal, records, Some(done))))?;
+            self.shared().cache.grow(bytes);
             registry.adopt(key, view);
             Ok(())
         })
     }
 
-    /// Removes this life of the group: gone for its users at once, durably when `done` runs. Never `Busy`; removing
-    /// what is not there is recorded too.
+    /// Removes this life of the group: gone for its users at once, durably when `done` runs. Removing what is not there is
+    /// recorded too.
     ///
     /// # Errors
-    /// Only that the log is closed or failed; then `done` never runs.
+    /// `Busy` only when a full disk has no byte for it, or that the log is closed or failed; then `done` never runs.
     pub fn remove_group(&self, key: GroupKey, done: Done) -> Result<(), WalError> {
         self.registry(|registry| {
             let tombstone = vec![Record { key, op: Op::Tombstone }];
-            self.bury(registry, &[key], || self.shared().queue.push(Lane::Reserved, tombstone, Some(done)))
+            self.bury(registry, &[key], || self.push(Item::new(Lane::Reserved, tombstone, Some(done))))
         })
     }
 
@@ -159,7 +196,8 @@ impl Wal {
     /// The figures of this moment.
     pub fn stats(&self) -> Stats {
         let (queue_records, queue_bytes) = self.shared().queue.depth();
-        Stats { queue_records, queue_bytes, ..*lock(&self.shared().stats) }
+        let cache_bytes = self.shared().cache.bytes();
+        Stats { queue_records, queue_bytes, cache_bytes, level: self.level(), ..*lock(&self.shared().stats) }
     }
 
     /// Writes what was accepted, ends the writer and releases the directory; all other handles answer `Closed` then.
@@ -176,6 +214,10 @@ impl Wal {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.inner.shared
+    }
+
+    fn push(&self, item: Item) -> Result<(), WalError> {
+        self.shared().queue.push(item)
     }
 
     fn registry<T>(&self, f: impl FnOnce(&mut Registry) -> T) -> T {
@@ -204,6 +246,17 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn registry_of(store: &Store, damage: &[Damage]) -> Registry {
+    let mut registry = Registry { shelves: store.ledger.shelves.clone(), ..Registry::default() };
+    for (key, shelf) in store.ledger.shelves.all() {
+        let damage = damage.iter().find(|damage| damage.key == key).copied();
+        let view = View::from_trace(&lock(&shelf), damage);
+        registry.adopt(key, view);
+    }
+    registry.closed.extend(store.ledger.closed());
+    registry
 }
 
 fn check_vacant(registry: &Registry, key: GroupKey) -> Result<(), WalError> {

@@ -1,8 +1,22 @@
-//! The one thread that writes: drain what is ready, one write and one sync, tell those who waited, repeat.
+//! The one thread that writes: drain what is ready, one write and one sync, tell those who waited, repeat. And the keeper,
+//! which makes segments ahead and takes them back.
 
-use std::{io, sync::Arc, thread};
+use std::{io, sync::Arc, thread, time::Duration};
 
-use crate::{GroupKey, Stats, WalError, fault::Fault, lock::lock, queue::Item, shared::Shared, store::Store};
+use crate::{
+    GroupKey, Stats, WalError,
+    dir_lock::DirLock,
+    fault::Fault,
+    format::Record,
+    lock::lock,
+    queue::{Item, Taken},
+    shared::Shared,
+    spares::Spares,
+    store::{Store, Tidied},
+};
+
+/// A log that was idle for so long attests its last batch.
+const IDLE: Duration = Duration::from_millis(5);
 
 /// The thread's state.
 pub(crate) struct Writer {
@@ -10,47 +24,93 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// Who waits for the batch in flight.
     load: Vec<Item>,
+    keeper: Option<thread::JoinHandle<()>>,
+    lock: Option<DirLock>,
 }
 
 impl Writer {
-    pub(crate) fn spawn(store: Store, shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {
-        let writer = Self { store, shared, load: Vec::new() };
+    pub(crate) fn spawn(
+        store: Store,
+        shared: Arc<Shared>,
+        lock: Option<DirLock>,
+    ) -> io::Result<thread::JoinHandle<()>> {
+        let keeper = Some(spawn_keeper(store.spares.clone(), shared.clone())?);
+        let writer = Self { store, shared, load: Vec::new(), keeper, lock };
         writer.publish();
         thread::Builder::new().name("muster-wal".to_owned()).spawn(move || writer.run())
     }
 
     fn run(mut self) {
         let shared = self.shared.clone();
-        let _guard = PanicGuard(&shared);
-        let outcome = self.serve();
-        if let Err(fault) = outcome.and_then(|()| self.store.close()) {
+        let spares = self.store.spares.clone();
+        let _guard = PanicGuard(&shared, &spares);
+        let outcome = self.serve().and_then(|()| self.store.close());
+        spares.close();
+        if self.keeper.take().is_some_and(|keeper| keeper.join().is_err()) {
+            tracing::error!("the keeper of spare segments panicked");
+        }
+        if let Err(fault) = outcome {
             shared.fail(fault.into(), self.load);
+        }
+        if let (Some(lock), true) = (self.lock, shared.queue.failed().is_some()) {
+            lock.keep_for_ever();
         }
     }
 
     fn serve(&mut self) -> Result<(), Fault> {
-        while let Some(load) = self.shared.queue.take() {
-            self.load = load;
+        loop {
+            match self.shared.queue.take(self.patience()) {
+                Taken::Load(load) => self.load = load,
+                Taken::Nothing => {}
+                Taken::Closed => return Ok(()),
+            }
             self.write()?;
-            let forgotten = self.store.tidy()?;
-            self.forget(forgotten);
+            let tidied = self.store.tidy()?;
+            self.report(tidied);
             self.publish();
         }
+    }
+
+    /// How long to wait for something to write.
+    fn patience(&self) -> Option<Duration> {
+        match (self.store.rewrite.is_some(), self.store.is_sealed()) {
+            (true, _) => Some(Duration::ZERO),
+            (false, false) => Some(IDLE),
+            (false, true) => None,
+        }
+    }
+
+    /// Copies go first: what waits may truncate what they copy.
+    fn write(&mut self) -> Result<(), Fault> {
+        let slice = self.store.copies()?;
+        let waiting = self.load.iter_mut().flat_map(|item| std::mem::take(&mut item.records));
+        let records: Vec<Record> = slice.records.into_iter().chain(waiting).collect();
+        if records.is_empty() {
+            return self.store.seal();
+        }
+        self.store.commit(&records)?;
+        slice.damaged.into_iter().for_each(|damage| self.shared.quarantine(damage));
+        self.tell();
         Ok(())
     }
 
-    fn write(&mut self) -> Result<(), Fault> {
-        let records = self.load.iter_mut().flat_map(|item| std::mem::take(&mut item.records)).collect();
-        self.store.commit(records)?;
+    fn tell(&mut self) {
         let seconds = metrics::histogram!("muster_wal_append_seconds");
+        self.shared.cache.note(self.load.iter_mut().filter_map(|item| item.append.take()));
         for item in self.load.drain(..) {
             seconds.record(item.watch.seconds());
             item.waiter.finish(Ok(()));
         }
-        Ok(())
     }
 
-    fn forget(&self, forgotten: Vec<GroupKey>) {
+    fn report(&self, tidied: Tidied) {
+        self.forget(&tidied.forgotten);
+        if !tidied.slow.is_empty() {
+            self.shared.name_slow(tidied.slow);
+        }
+    }
+
+    fn forget(&self, forgotten: &[GroupKey]) {
         if forgotten.is_empty() {
             return;
         }
@@ -67,9 +127,12 @@ impl Writer {
             segments: self.store.segments(),
             live_bytes: self.store.ledger.live_total(),
             syncs: totals.syncs,
+            seals: totals.seals,
             records: totals.records,
             copies: totals.copies,
             segments_deleted: totals.segments_deleted,
+            bytes_written: totals.bytes_written,
+            spares: self.store.spares.count(),
             ..Stats::default()
         };
         metrics::gauge!("muster_wal_bytes").set(stats.bytes as f64);
@@ -78,13 +141,24 @@ impl Writer {
     }
 }
 
-/// A writer that panics must leave nobody waiting.
-struct PanicGuard<'a>(&'a Shared);
+fn spawn_keeper(spares: Spares, shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {
+    spares.hand_over();
+    thread::Builder::new().name("muster-wal-keep".to_owned()).spawn(move || {
+        let _guard = PanicGuard(&shared, &spares);
+        if let Err(fault) = spares.keep() {
+            shared.fail(fault.into(), Vec::new());
+        }
+    })
+}
+
+/// A thread that panics must leave nobody waiting.
+struct PanicGuard<'a>(&'a Shared, &'a Spares);
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            let source = Arc::new(io::Error::other("the writer panicked"));
+            self.1.give_up();
+            let source = Arc::new(io::Error::other("a thread of the log panicked"));
             self.0.fail(WalError::Failed { what: "go on writing", source }, Vec::new());
         }
     }

@@ -1,12 +1,17 @@
 //! The bytes on disk, all little-endian: a segment is one header block and then batches, each on a block boundary.
 
 mod batch;
+mod names;
 mod record;
 mod segment;
 
-pub(crate) use batch::{Body, Head, Stamp, decode_body, encode};
-pub(crate) use record::{Op, Record};
-pub(crate) use segment::{SegmentHeader, parse_name, segment_name, temporary_name, torn_name};
+pub(crate) use batch::{Body, Found, HEAD_BYTES, Head, Stamp, decode_body, decode_frame, encode};
+pub(crate) use names::{
+    damaged_name, is_temporary, is_torn, parse_segment, parse_spare, segment_name, spare_name, temporary_name,
+    torn_name,
+};
+pub(crate) use record::{COPY, ENTRY, NOBODY, Op, ROW_BYTES, Record, STATE, State};
+pub(crate) use segment::SegmentHeader;
 
 /// Every header and batch begins on a multiple of this, so an acknowledged block is never written again.
 pub(crate) const BLOCK: usize = 4096;

@@ -1,4 +1,4 @@
-//! The header block and the name of a segment file.
+//! The header block of a segment file.
 
 use bytes::{Buf, BufMut};
 
@@ -7,7 +7,9 @@ use crate::OpenError;
 
 const MAGIC: &[u8; 8] = b"MUSTWAL1";
 /// The version of the whole format; a different one is refused.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// The file held another segment before, so what stands behind the last batch may be a left-over.
+const RECYCLED: u16 = 1;
 const CRC_AT: usize = BLOCK - 4;
 
 /// Whose segment this is, and which batch comes first in it.
@@ -22,6 +24,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) chain: u32,
     pub(crate) first_batch: u64,
     pub(crate) first_lsn: u64,
+    /// The file was a segment before.
+    pub(crate) recycled: bool,
 }
 
 impl SegmentHeader {
@@ -29,7 +33,7 @@ impl SegmentHeader {
         let mut block = Vec::with_capacity(BLOCK);
         block.put_slice(MAGIC);
         block.put_u16_le(VERSION);
-        block.put_u16_le(0);
+        block.put_u16_le(if self.recycled { RECYCLED } else { 0 });
         block.put_u32_le(self.member);
         block.put_slice(&self.node);
         block.put_u64_le(self.segment);
@@ -58,7 +62,8 @@ impl SegmentHeader {
     }
 
     fn read(body: &[u8]) -> Option<Self> {
-        let mut raw = body.get(12..)?;
+        let mut raw = body.get(10..)?;
+        let recycled = raw.try_get_u16_le().ok()? & RECYCLED != 0;
         let member = raw.try_get_u32_le().ok()?;
         let mut node = [0; 16];
         raw.try_copy_to_slice(&mut node).ok()?;
@@ -70,6 +75,7 @@ impl SegmentHeader {
             first_batch: raw.try_get_u64_le().ok()?,
             first_lsn: raw.try_get_u64_le().ok()?,
             chain: raw.try_get_u32_le().ok()?,
+            recycled,
         })
     }
 }
@@ -78,23 +84,4 @@ fn checked_body(file: &[u8]) -> Option<&[u8]> {
     let (body, mut crc) = file.get(..BLOCK)?.split_at_checked(CRC_AT)?;
     let intact = body.starts_with(MAGIC) && crc32fast::hash(body) == crc.get_u32_le();
     intact.then_some(body)
-}
-
-pub(crate) fn segment_name(segment: u64) -> String {
-    format!("wal-{segment:016x}.seg")
-}
-
-/// The name of a segment that is being made; whatever bears it after a crash is worthless.
-pub(crate) fn temporary_name(segment: u64) -> String {
-    format!("wal-{segment:016x}.tmp")
-}
-
-/// The name under which a torn tail is kept for an operator.
-pub(crate) fn torn_name(segment: u64, offset: u64) -> String {
-    format!("wal-{segment:016x}-{offset:08x}.torn")
-}
-
-pub(crate) fn parse_name(name: &str) -> Option<u64> {
-    let hex = name.strip_prefix("wal-")?.strip_suffix(".seg")?;
-    u64::from_str_radix(hex, 16).ok()
 }
