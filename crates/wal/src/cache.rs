@@ -32,12 +32,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes: AtomicUsize::new(0),
-            bytes_max,
-            stamps: AtomicU64::new(1),
-            chunks: Mutex::default(),
-        }
+        Self { bytes: AtomicUsize::new(0), bytes_max, stamps: AtomicU64::new(1), chunks: Mutex::default() }
     }
 
     /// The number of an append: a later one of the same group has a higher one.

@@ -56,7 +56,8 @@ fn read_all(disk: &dyn Disk, located: &[Located]) -> Result<Vec<Entry>, ReadErro
         let (span, later) = rest.split_at(span_len(rest));
         let end = span.last().map_or(0, |(_, slot)| end_of(slot.place));
         let from = u64::from(first.place.offset);
-        let bytes = Bytes::from(disk.read_at(&segment_name(first.place.number()), from, (end - from) as usize)?);
+        let bytes =
+            Bytes::from(disk.read_at(&segment_name(first.place.number()), from, (end - from) as usize)?);
         for one in span {
             entries.push(entry_in(&bytes, from, one)?);
         }
@@ -70,7 +71,8 @@ fn span_len(located: &[Located]) -> usize {
     let mut before: Option<Place> = None;
     let first = located.first().map_or(Place::default(), |(_, slot)| slot.place);
     let together = located.iter().take_while(|(_, slot)| {
-        let follows = before.replace(slot.place).is_none_or(|before| end_of(before) <= slot.place.offset.into());
+        let follows =
+            before.replace(slot.place).is_none_or(|before| end_of(before) <= slot.place.offset.into());
         let near = end_of(slot.place).saturating_sub(first.offset.into()) <= SPAN_BYTES_MAX;
         follows && near && slot.place.segment == first.segment
     });

@@ -62,13 +62,20 @@ impl Gate {
     /// Entries: an empty queue takes any, and each group at least one item, so that nothing is refused for ever; but the
     /// last bytes of a full disk are not for them.
     pub(crate) fn admit(&self, load: &Load, item: &Load, queued: usize) -> Result<(), WalError> {
-        let full = load.bytes + item.bytes > self.bytes_max || load.records + item.records > self.records_max;
-        let unfair = queued > 0 && queued + item.bytes > self.bytes_max / GROUP_SHARE;
-        let refused = (full && !load.is_empty()) || unfair;
+        let refused = self.is_full(load, item) || self.is_unfair(item, queued);
         match refused || !self.has_room(load, item, self.reserved_bytes) {
             true => Err(busy(load)),
             false => Ok(()),
         }
+    }
+
+    fn is_full(&self, load: &Load, item: &Load) -> bool {
+        let bytes = load.bytes + item.bytes > self.bytes_max;
+        !load.is_empty() && (bytes || load.records + item.records > self.records_max)
+    }
+
+    fn is_unfair(&self, item: &Load, queued: usize) -> bool {
+        queued > 0 && queued + item.bytes > self.bytes_max / GROUP_SHARE
     }
 
     /// Votes, truncations and removals: refused only when a full disk has no byte for them.
@@ -117,8 +124,12 @@ mod tests {
 
     fn gate() -> (Gate, Arc<Space>) {
         let space = Arc::new(Space::default());
-        let options =
-            Options { queue_bytes_max: 1000, queue_records_max: 100, segment_bytes: 4000, ..Options::default() };
+        let options = Options {
+            queue_bytes_max: 1000,
+            queue_records_max: 100,
+            segment_bytes: 4000,
+            ..Options::default()
+        };
         (Gate::new(&options, space.clone()), space)
     }
 

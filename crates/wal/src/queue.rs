@@ -149,13 +149,9 @@ impl Queue {
 
     /// Everything that is ready, up to a bound; waits for it, at most as long as given.
     pub(crate) fn take(&self, wait: Option<Duration>) -> Taken {
-        let mut state = lock(&self.state);
-        while !state.is_ready() {
-            let timed_out;
-            (state, timed_out) = self.wait(state, wait);
-            if timed_out && !state.is_ready() {
-                return Taken::Nothing;
-            }
+        let (mut state, timed_out) = self.until_ready(wait);
+        if timed_out {
+            return Taken::Nothing;
         }
         let load = state.drain();
         match load.is_empty() {
@@ -164,7 +160,22 @@ impl Queue {
         }
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, wait: Option<Duration>) -> (MutexGuard<'a, State>, bool) {
+    /// Whether nothing was ready in time.
+    fn until_ready(&self, wait: Option<Duration>) -> (MutexGuard<'_, State>, bool) {
+        let mut state = lock(&self.state);
+        let mut timed_out = false;
+        while !state.is_ready() && !timed_out {
+            (state, timed_out) = self.wait(state, wait);
+        }
+        let nothing = !state.is_ready();
+        (state, nothing)
+    }
+
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        wait: Option<Duration>,
+    ) -> (MutexGuard<'a, State>, bool) {
         let Some(wait) = wait else {
             return (self.ready.wait(state).unwrap_or_else(PoisonError::into_inner), false);
         };

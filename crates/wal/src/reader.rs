@@ -2,7 +2,9 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use crate::{Entry, Eviction, LogId, ReadError, Snapshot, Vote, disk::Disk, fetch::fetch, lock::read, view::GroupCell};
+use crate::{
+    Entry, Eviction, LogId, ReadError, Snapshot, Vote, disk::Disk, fetch::fetch, lock::read, view::GroupCell,
+};
 
 /// How often a read is begun again because what it looked for was replaced meanwhile.
 const TRIES: usize = 16;

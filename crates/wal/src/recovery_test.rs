@@ -223,7 +223,8 @@ fn r4_header_table_and_payload_have_three_different_outcomes() {
     assert!(is_corrupt_at(&flip(20), 1, 3 * BLOCK as u64), "header");
     assert!(is_corrupt_at(&flip(table + 50), 1, 3 * BLOCK as u64), "table");
     assert_eq!(flipped(&flip(frames + 30)), Flipped::Quarantined(1));
-    let length = u32::from_le_bytes(whole[&segment_name(1)][3 * BLOCK + table + 40..][..4].try_into().unwrap());
+    let length =
+        u32::from_le_bytes(whole[&segment_name(1)][3 * BLOCK + table + 40..][..4].try_into().unwrap());
     assert_eq!(flipped(&flip(frames + length as usize + 30)), Flipped::Quarantined(7));
 }
 
@@ -405,7 +406,9 @@ fn r17_another_version_or_an_unknown_kind_is_refused_not_skipped() {
             bytes[8] = version;
             reseal_header(bytes);
         });
-        assert!(matches!(outcome(&other), Err(OpenError::Version { segment: 1, found }) if found == version.into()));
+        assert!(
+            matches!(outcome(&other), Err(OpenError::Version { segment: 1, found }) if found == version.into())
+        );
     }
     let unknown = log_of(&[create(1)], |bytes| {
         bytes[BLOCK + 64 + 12] = 99;
@@ -424,7 +427,13 @@ fn r20_a_table_never_reads_another_batchs_records() {
         let other = log_of(&records("two"), |_| ()).remove(&segment_name(1)).unwrap();
         let frames = BLOCK + 64 + 3 * 48;
         bytes[frames..].copy_from_slice(&other[frames..]);
-        let next = Stamp { segment: 1, salt: 0x5a17, batch: 2, lsn: 4, chain: Head::decode(&bytes[BLOCK..]).unwrap().crc };
+        let next = Stamp {
+            segment: 1,
+            salt: 0x5a17,
+            batch: 2,
+            lsn: 4,
+            chain: Head::decode(&bytes[BLOCK..]).unwrap().crc,
+        };
         encode(&next, &[create(2)], bytes);
     });
     let (found, _) = outcome(&spliced).unwrap();
@@ -494,7 +503,8 @@ fn line((number, bytes): (usize, &[u8])) -> Option<String> {
 
 #[test]
 fn r17_a_log_of_version_2_has_these_bytes() {
-    let state = crate::format::State { vote: Some(vote(4)), purged: Some(log_id(1, 2)), ..Default::default() };
+    let state =
+        crate::format::State { vote: Some(vote(4)), purged: Some(log_id(1, 2)), ..Default::default() };
     let snapshot = crate::Snapshot { id: log_id(1, 2), meta: "meta".into() };
     let ops = [
         Op::Create,

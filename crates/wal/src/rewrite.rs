@@ -28,6 +28,15 @@ pub(crate) struct Rewrite {
     after: Option<GroupKey>,
 }
 
+/// What to do about the oldest segment.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+enum Plan {
+    Wait,
+    Copy,
+    /// Only purges by the groups help.
+    Ask,
+}
+
 /// Copies to write, and what was found damaged on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Slice {
@@ -39,18 +48,23 @@ impl Store {
     /// Decides whether the oldest segment is copied next; while nothing that could be copied frees enough, names the
     /// groups that hold it instead.
     pub(crate) fn plan_rewrite(&mut self, tidied: &mut Tidied) {
-        if self.rewrite.is_some() {
-            return;
+        let Some(segment) = self.oldest().filter(|_| self.rewrite.is_none()) else { return };
+        let plan = self.plan_for(segment);
+        self.space.set_over_budget(plan == Plan::Ask);
+        match plan {
+            Plan::Copy => self.rewrite = Some(Rewrite { segment, after: None }),
+            Plan::Ask => tidied.slow = self.holders(segment),
+            Plan::Wait => {}
         }
-        let Some(segment) = self.oldest() else { return };
+    }
+
+    fn plan_for(&self, segment: u64) -> Plan {
         let over = self.bytes() > self.options.budget_bytes;
-        let pays = self.is_worth_it();
-        self.space.set_over_budget(over && !pays);
-        let again = self.rewritten == Some(segment);
-        match !again && pays && (over || self.is_sparse(segment)) && !self.space.is_last_segment() {
-            true => self.rewrite = Some(Rewrite { segment, after: None }),
-            false if over => tidied.slow = self.holders(segment),
-            false => {}
+        let can = self.rewritten != Some(segment) && !self.space.is_last_segment();
+        match (over, can && self.is_worth_it(), self.is_sparse(segment)) {
+            (true, true, _) | (false, true, true) => Plan::Copy,
+            (true, false, _) => Plan::Ask,
+            _ => Plan::Wait,
         }
     }
 
@@ -71,7 +85,8 @@ impl Store {
     fn holders(&self, segment: u64) -> Vec<GroupKey> {
         let count = |shelf: &Shelf| lock(shelf).entries_in(segment, None).count();
         let shelves = self.ledger.shelves.all().into_iter();
-        let mut by_count: Vec<_> = shelves.map(|(key, shelf)| (count(&shelf), key)).filter(|one| one.0 > 0).collect();
+        let mut by_count: Vec<_> =
+            shelves.map(|(key, shelf)| (count(&shelf), key)).filter(|one| one.0 > 0).collect();
         by_count.sort_unstable_by(|one, other| other.cmp(one));
         by_count.into_iter().take(SLOW_MAX).map(|(_, key)| key).collect()
     }

@@ -118,7 +118,11 @@ impl Slots {
 
     /// All entries, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Slot)> {
-        self.slots.iter().enumerate().map(|(at, slot)| (self.first + at as u64, slot)).filter(|(_, slot)| !slot.is_hole())
+        self.slots
+            .iter()
+            .enumerate()
+            .map(|(at, slot)| (self.first + at as u64, slot))
+            .filter(|(_, slot)| !slot.is_hole())
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Slot> {

@@ -57,7 +57,9 @@ impl Space {
 fn report(short: bool) {
     metrics::gauge!("muster_wal_disk_full").set(u8::from(short));
     match short {
-        true => tracing::error!("no space for another segment of the log: proposals are refused until there is"),
+        true => {
+            tracing::error!("no space for another segment of the log: proposals are refused until there is")
+        }
         false => tracing::info!("there is space for the log again"),
     }
 }

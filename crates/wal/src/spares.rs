@@ -105,7 +105,8 @@ impl Spares {
                 return Ok(spare);
             }
             if state.failed {
-                return Err(io::Error::other("the keeper of spare segments has failed")).during("take a spare");
+                return Err(io::Error::other("the keeper of spare segments has failed"))
+                    .during("take a spare");
             }
             if !state.kept {
                 return self.0.make(state.next_number(), bytes);
@@ -185,6 +186,10 @@ impl State {
         self.next - 1
     }
 
+    fn is_idle(&self) -> bool {
+        !self.closing && self.dead.is_empty()
+    }
+
     fn job(&mut self) -> Option<Job> {
         if let Some(dead) = self.dead.pop_front() {
             return Some(Job::Retire(dead));
@@ -224,16 +229,12 @@ impl Inner {
 
     fn wait_for_space(&self, number: u64) -> Result<(), Fault> {
         self.space.set_short(true);
-        match self.disk.remove(&temporary_name(number)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).during("give up a spare segment"),
-            _ => {
-                let state = lock(&self.state);
-                if !state.closing && state.dead.is_empty() {
-                    drop(self.wait(state, Some(RETRY)));
-                }
-                Ok(())
-            }
+        gone(self.disk.remove(&temporary_name(number))).during("give up a spare segment")?;
+        let state = lock(&self.state);
+        if state.is_idle() {
+            drop(self.wait(state, Some(RETRY)));
         }
+        Ok(())
     }
 
     fn add(&self, spare: Spare, state: &mut State) {
@@ -282,6 +283,14 @@ impl Inner {
         self.disk.sync_dir().during("recycle a segment")?;
         self.add(spare, state);
         Ok(())
+    }
+}
+
+/// Whether it was there or not, it is not there now.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

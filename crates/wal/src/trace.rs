@@ -35,15 +35,13 @@ impl Trace {
             Op::State(state) => self.replace_all(state, place, usage),
             Op::Hurt(tag, id) => self.be_hurt((*tag, *id), place, usage),
             Op::Damaged(last) => self.be_marked(*last, place, usage),
-            Op::Vote(_) | Op::Committed(_) | Op::Snapshot(_) | Op::Evict(_) | Op::Create => {
-                self.heal(op.tag(), usage);
-                self.set(op, place, usage);
-            }
             Op::Tombstone | Op::Seal => {}
+            _ => self.set(op, place, usage),
         }
     }
 
     fn set(&mut self, op: &Op, place: Place, usage: &mut Usage) {
+        self.heal(op.tag(), usage);
         match op {
             Op::Vote(vote) => usage.replace(&mut self.vote, kept(*vote, place)),
             Op::Committed(id) => usage.replace(&mut self.committed, kept(*id, place)),
@@ -153,15 +151,18 @@ impl Trace {
     /// Whether anything but entries is in the segment.
     pub(crate) fn has_heads_in(&self, segment: u64) -> bool {
         let ids = self.purged.iter().chain(&self.committed).map(|kept| kept.segment);
-        let small = self.created.iter().map(|kept| kept.segment).chain(self.vote.iter().map(|kept| kept.segment));
-        let large = self.snapshot.iter().map(|kept| kept.segment).chain(self.evicted.iter().map(|kept| kept.segment));
+        let small =
+            self.created.iter().map(|kept| kept.segment).chain(self.vote.iter().map(|kept| kept.segment));
+        let large =
+            self.snapshot.iter().map(|kept| kept.segment).chain(self.evicted.iter().map(|kept| kept.segment));
         ids.chain(small).chain(large).any(|held_in| held_in == segment)
     }
 
     /// Whether the record must be written that keeps a damaged life known once the segment is gone.
     pub(crate) fn needs_mark(&self, segment: u64) -> bool {
         let in_entries = self.entries.iter().any(|(_, slot)| slot.place.number() == segment);
-        let in_heads = self.has_heads_in(segment) || self.hurt.values().any(|place| place.number() == segment);
+        let in_heads =
+            self.has_heads_in(segment) || self.hurt.values().any(|place| place.number() == segment);
         in_entries || in_heads || self.marked.as_ref().is_some_and(|kept| kept.segment == segment)
     }
 

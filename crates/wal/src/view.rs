@@ -12,9 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Damage, Entry, Eviction, GroupKey, LogId, Snapshot, Summary, Vote, WalError,
-    ledger::Shelf,
-    runs::Runs,
+    Damage, Entry, Eviction, GroupKey, LogId, Snapshot, Summary, Vote, WalError, ledger::Shelf, runs::Runs,
     trace::Trace,
 };
 
@@ -35,7 +33,13 @@ pub(crate) struct GroupCell {
 
 impl GroupCell {
     pub(crate) fn new(key: GroupKey, view: View, shelf: Shelf) -> Self {
-        Self { key, open: AtomicBool::new(false), view: RwLock::new(view), shelf, queued: AtomicUsize::new(0) }
+        Self {
+            key,
+            open: AtomicBool::new(false),
+            view: RwLock::new(view),
+            shelf,
+            queued: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -193,7 +197,8 @@ impl View {
     /// The entries of `range` that exist, in memory up to `bytes_max` of payload but at least one if there is any.
     pub(crate) fn want(&self, range: Range<u64>, bytes_max: usize) -> Wanted {
         let Some(first) = self.runs.first() else { return Wanted::default() };
-        let ids = (range.start.max(first)..range.end.min(self.end_index())).filter_map(|index| self.runs.get(index));
+        let ids = (range.start.max(first)..range.end.min(self.end_index()))
+            .filter_map(|index| self.runs.get(index));
         let (mut wanted, mut bytes) = (Wanted::default(), 0);
         for id in ids {
             let Some(payload) = self.payload(id.index) else {

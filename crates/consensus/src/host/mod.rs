@@ -14,6 +14,7 @@ mod follow;
 mod heartbeat;
 mod jobs;
 mod life;
+mod log_care;
 pub(crate) mod peers;
 mod replace;
 mod retire;

@@ -29,6 +29,7 @@ impl<M: Machine> Host<M> {
         for round in 0_u64.. {
             tokio::time::sleep(EVERY).await;
             self.snapshot_due().await;
+            self.snapshot_slow().await;
             self.gauge();
             self.tend_rarely(round).await;
         }
@@ -41,6 +42,7 @@ impl<M: Machine> Host<M> {
         }
         if round % REOPEN_ROUNDS == REOPEN_ROUNDS - 1 {
             self.reopen_failed().await;
+            self.replace_damaged().await;
         }
     }
 

@@ -105,7 +105,9 @@ impl<M: Machine> Group<M> {
         let born = Replica::born(opening.group, opening.job);
         let (machine, views) = StateMachine::open(born, files).await?;
         let wires = wires(ground, &opening);
-        let raft = Raft::new(opening.me.0, config, wires.clone(), LogStore::new(log), machine).await;
+        let raft =
+            Raft::new(opening.me.0, config, wires.clone(), LogStore::new(log, ground.scope.clone()), machine)
+                .await;
         Ok(Self {
             id: opening.group,
             job: opening.job,

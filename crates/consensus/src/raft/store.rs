@@ -2,10 +2,11 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use muster_runtime::{TaskKind, TaskScope};
 use muster_wal::{Done, GroupLog, LogReader, WalError};
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
@@ -16,33 +17,55 @@ use super::types::{Entry, LogId, Types, Vote};
 
 /// Payload bytes of one batch that is read or replicated; at least one entry is always given.
 const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Pause before a full write queue is tried again.
+/// Pause before a full write queue is tried again, at first.
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
-/// How often a full write queue is tried before the group gives up: a disk that writes nothing for this long has failed.
-const BUSY_TRIES: u32 = 15_000;
+/// The longest such pause: the disk may be full.
+const BUSY_PAUSE_MOST: Duration = Duration::from_millis(200);
+/// How often it is tried before the group gives up: ten minutes.
+const BUSY_TRIES: u32 = 3_000;
+/// Reads of entries that are on disk only.
+const READ: TaskKind = TaskKind::new("wal_read");
 
 /// The one handle that changes a group's log. Cheap to clone for readers.
 pub(crate) struct LogStore {
     log: GroupLog,
     reader: LogReader,
+    scope: TaskScope,
 }
 
 impl LogStore {
-    pub(crate) fn new(log: GroupLog) -> Self {
+    /// The scope is where blocking reads run.
+    pub(crate) fn new(log: GroupLog, scope: TaskScope) -> Self {
         let reader = log.reader();
-        Self { log, reader }
+        Self { log, reader, scope }
+    }
+
+    fn store_reader(&self) -> StoreReader {
+        StoreReader { log: self.reader.clone(), scope: self.scope.clone() }
     }
 }
 
 /// Reads a group's log; sees what was appended before it is durable.
 #[derive(Clone)]
-pub(crate) struct StoreReader(LogReader);
+pub(crate) struct StoreReader {
+    log: LogReader,
+    scope: TaskScope,
+}
 
 impl StoreReader {
-    fn entries(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
-        let read: Result<Vec<Entry>, ConvertError> =
-            self.0.entries(from..to, bytes_max).iter().map(convert::from_wal_entry).collect();
-        Ok(read?)
+    /// From memory at once, from disk in a thread that may block.
+    async fn entries(&self, range: Range<u64>, bytes_max: usize) -> Result<Vec<Entry>, io::Error> {
+        let read = match self.log.is_in_memory(&range) {
+            true => self.log.entries(range, bytes_max),
+            false => {
+                let log = self.log.clone();
+                let read = self.scope.spawn_blocking(READ, move || log.entries(range, bytes_max)).await;
+                read.ok_or_else(|| io::Error::other("reading the write-ahead log panicked"))?
+            }
+        };
+        let read = read.map_err(io::Error::other)?;
+        let entries: Result<Vec<Entry>, ConvertError> = read.iter().map(convert::from_wal_entry).collect();
+        Ok(entries?)
     }
 }
 
@@ -51,20 +74,19 @@ impl RaftLogReader<Types> for StoreReader {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let (from, to) = half_open(&range);
-        self.entries(from, to, usize::MAX)
+        self.entries(half_open(&range), usize::MAX).await
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        self.entries(start, end, BATCH_BYTES_MAX)
+        self.entries(start..end, BATCH_BYTES_MAX).await
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
-        Ok(self.0.vote().map(convert::from_wal_vote))
+        Ok(self.log.vote().map(convert::from_wal_vote))
     }
 
     async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> Result<Vec<LogId>, io::Error> {
-        let ends = self.0.log_ids_at_term_changes().into_iter().map(convert::from_wal_log_id);
+        let ends = self.log.log_ids_at_term_changes().into_iter().map(convert::from_wal_log_id);
         let inside = ends.filter(|id| (range.start().index..range.end().index).contains(&id.index));
         let mut ids: Vec<LogId> = inside.collect();
         ids.push(*range.end());
@@ -72,7 +94,7 @@ impl RaftLogReader<Types> for StoreReader {
     }
 }
 
-fn half_open(range: &impl RangeBounds<u64>) -> (u64, u64) {
+fn half_open(range: &impl RangeBounds<u64>) -> Range<u64> {
     let from = match range.start_bound() {
         Bound::Included(start) => *start,
         Bound::Excluded(start) => start.saturating_add(1),
@@ -83,7 +105,7 @@ fn half_open(range: &impl RangeBounds<u64>) -> (u64, u64) {
         Bound::Excluded(end) => *end,
         Bound::Unbounded => u64::MAX,
     };
-    (from, to)
+    from..to
 }
 
 impl RaftLogReader<Types> for LogStore {
@@ -91,11 +113,11 @@ impl RaftLogReader<Types> for LogStore {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        StoreReader(self.reader.clone()).try_get_log_entries(range).await
+        self.store_reader().try_get_log_entries(range).await
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        StoreReader(self.reader.clone()).limited_get_log_entries(start, end).await
+        self.store_reader().limited_get_log_entries(start, end).await
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -103,7 +125,7 @@ impl RaftLogReader<Types> for LogStore {
     }
 
     async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> Result<Vec<LogId>, io::Error> {
-        StoreReader(self.reader.clone()).get_key_log_ids(range).await
+        self.store_reader().get_key_log_ids(range).await
     }
 }
 
@@ -117,7 +139,7 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn get_log_reader(&mut self) -> StoreReader {
-        StoreReader(self.reader.clone())
+        self.store_reader()
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
@@ -167,11 +189,13 @@ impl LogStore {
         entries: Vec<muster_wal::Entry>,
         flush: &Arc<Flush>,
     ) -> Result<(), io::Error> {
+        let mut pause = BUSY_PAUSE;
         for _ in 0..BUSY_TRIES {
             match self.log.append(entries.clone(), Flush::done(flush.clone())) {
-                Err(WalError::Busy { .. }) => tokio::time::sleep(BUSY_PAUSE).await,
+                Err(WalError::Busy { .. }) => tokio::time::sleep(pause).await,
                 other => return other.map_err(io::Error::other),
             }
+            pause = (pause * 2).min(BUSY_PAUSE_MOST);
         }
         Err(io::Error::other("the write-ahead log took nothing for too long"))
     }

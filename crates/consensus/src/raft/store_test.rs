@@ -21,7 +21,7 @@ impl StoreBuilder<Types, LogStore, StateMachine<Ledger>, TempDir> for Builder {
         let log = wal.open_group(GroupKey { group: 1, incarnation: 0 }).unwrap();
         let files = SnapshotFiles::new(dir.path().join("snapshots"), TaskScope::new());
         let (machine, _) = StateMachine::open(Replica::born(GroupId(1), JobId(1)), files).await.unwrap();
-        Ok((dir, LogStore::new(log), machine))
+        Ok((dir, LogStore::new(log, TaskScope::new()), machine))
     }
 }
 

@@ -7,8 +7,8 @@ mod segment;
 
 pub(crate) use batch::{Body, Found, HEAD_BYTES, Head, Stamp, decode_body, decode_frame, encode};
 pub(crate) use names::{
-    damaged_name, is_temporary, is_torn, parse_segment, parse_spare, segment_name, spare_name, temporary_name,
-    torn_name,
+    damaged_name, is_temporary, is_torn, parse_segment, parse_spare, segment_name, spare_name,
+    temporary_name, torn_name,
 };
 pub(crate) use record::{COPY, ENTRY, NOBODY, Op, ROW_BYTES, Record, STATE, State};
 pub(crate) use segment::SegmentHeader;

@@ -120,17 +120,15 @@ fn read_header(disk: &dyn Disk, segment: u64) -> Result<SegmentHeader, OpenError
 
 /// The member number that the log has, or is to have.
 fn check_owner(headers: &[SegmentHeader], options: &Options) -> Result<u32, OpenError> {
-    let mut member = options.member;
-    for header in headers {
-        if header.node != options.node {
-            return Err(OpenError::WrongNode { found: header.node });
-        }
-        if header.member != member && ![header.member, member].contains(&0) {
-            return Err(OpenError::WrongMember { found: header.member });
-        }
-        member = member.max(header.member);
+    if let Some(stranger) = headers.iter().find(|header| header.node != options.node) {
+        return Err(OpenError::WrongNode { found: stranger.node });
     }
-    Ok(member)
+    let mut numbered = headers.iter().map(|header| header.member).filter(|member| *member != 0);
+    let Some(member) = numbered.next() else { return Ok(options.member) };
+    match numbered.chain([options.member]).find(|other| ![0, member].contains(other)) {
+        Some(_) => Err(OpenError::WrongMember { found: member }),
+        None => Ok(member),
+    }
 }
 
 /// Reads and replays all batches.

@@ -19,10 +19,11 @@ const KEPT_FILES_MAX: usize = 8;
 pub(crate) fn keep(disk: &dyn Disk, replay: &Replay) -> Result<(), Fault> {
     let Some(last) = replay.segments.last() else { return Ok(()) };
     let certain = last.began || !last.recycled;
-    if replay.is_sealed && !certain {
-        return Ok(());
-    }
-    let most = if certain { KEPT_BYTES_MAX } else { LEFT_OVER_BYTES_MAX };
+    let most = match (certain, replay.is_sealed) {
+        (true, _) => KEPT_BYTES_MAX,
+        (false, false) => LEFT_OVER_BYTES_MAX,
+        (false, true) => return Ok(()),
+    };
     let mut rest = disk.read_at(&segment_name(last.segment), last.end, most).during("read a torn tail")?;
     let Some(end) = rest.iter().rposition(|byte| *byte != 0) else { return Ok(()) };
     rest.truncate(end + 1);

@@ -6,7 +6,7 @@
 //! ```
 
 mod carry;
-mod plan;
+pub(super) mod plan;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 
 impl<M: Machine> Host<M> {
     /// Proposes to the directory; a refusal is an error here, since the next round looks again.
-    async fn tell_directory<C: Command>(&self, command: &C) -> Result<(), ProposeError> {
+    pub(super) async fn tell_directory<C: Command>(&self, command: &C) -> Result<(), ProposeError> {
         let entry = Entry::new(DIRECTORY_JOB, Token(0), self.clock().unix_ms()).with(command);
         let entry = entry.map_err(|error| ProposeError::Fatal(error.to_string()))?;
         let reply = self.directory.propose(entry, WITHIN).await?;

@@ -58,7 +58,12 @@ fn is_going(row: &MemberRow) -> bool {
     matches!(row.status, MemberStatus::Draining | MemberStatus::Removed)
 }
 
-fn plan_for(directory: &Directory, row: &JobRow, leaving: &[MemberNumber]) -> Option<PlanReplace> {
+/// The move of one replica away from a member that is leaving, where there is another one for it.
+pub(in crate::host) fn plan_for(
+    directory: &Directory,
+    row: &JobRow,
+    leaving: &[MemberNumber],
+) -> Option<PlanReplace> {
     let out = row.replicas.iter().map(|id| id.member()).find(|member| leaving.contains(member))?;
     let free =
         |member: &&MemberRow| row.replica_of(member.number).is_none() && member.dead_since_ms.is_none();
