@@ -19,7 +19,9 @@ pub fn render(plan: &NodePlan, all: &[NodePlan], topology: &Topology, data: &Pat
         plan.rpc(),
         plan.swim(),
     );
-    text + &cluster_section(plan, all) + &role_section(plan, all, topology) + "[telemetry]\nlog = \"info,muster_gate=debug,muster_manager=debug,muster_worker=debug\"\n"
+    text + &cluster_section(plan, all)
+        + &role_section(plan, all, topology)
+        + "[telemetry]\nlog = \"info,muster_gate=debug,muster_manager=debug,muster_worker=debug\"\n"
 }
 
 fn cluster_section(plan: &NodePlan, all: &[NodePlan]) -> String {
