@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 /// Runs the program with its arguments, the program's name first.
-pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn main_with(args: Vec<OsString>) -> ExitCode {
     let cli = match args::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

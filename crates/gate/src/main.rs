@@ -1,5 +1,5 @@
 //! `muster-gate`: a gate node.
 
 fn main() -> std::process::ExitCode {
-    muster_gate::main_with(std::env::args_os())
+    muster_gate::main_with(std::env::args_os().collect())
 }

@@ -32,14 +32,18 @@ pub struct GateNode {
 }
 
 /// The program `muster-gate`, with its arguments, its name first.
-pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn main_with(arguments: Vec<OsString>) -> ExitCode {
     let about = "A gate: accepts jobs and hands them to datacenters";
     let program = Program { name: "muster-gate", about, role: Role::Gate };
-    process::run(program, arguments.into_iter().collect(), |parts| async { Ok(run(parts).await?) })
+    process::run(program, arguments, |parts| async { Ok(run(parts).await?) })
 }
 
-/// Starts a gate and waits until it is a member of its cluster.
-pub async fn run(parts: BootParts) -> Result<GateNode, BootError> {
+/// Starts a gate and waits until it is a member of its cluster. One boxed future, so that the node's code is generated here once and not in every program that starts one.
+pub fn run(parts: BootParts) -> BoxFuture<'static, Result<GateNode, BootError>> {
+    Box::pin(start(parts))
+}
+
+async fn start(parts: BootParts) -> Result<GateNode, BootError> {
     let config = gate_config(&parts.config);
     let node = Node::<GateJob>::start(parts).await?;
     let gate = Gate::new(GateParts {

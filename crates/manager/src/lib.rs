@@ -38,12 +38,10 @@ use muster_wire::Role;
 pub use node::ManagerNode;
 
 /// The program `muster-manager`: reads flags and configuration, runs a manager until told to stop.
-pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn main_with(arguments: Vec<OsString>) -> ExitCode {
     let about = "Runs jobs in one datacenter, together with its other managers";
     let program = Program { name: "muster-manager", about, role: Role::Manager };
-    process::run(program, arguments.into_iter().collect(), |parts| async move {
-        Ok(ManagerNode::start(parts).await?)
-    })
+    process::run(program, arguments, |parts| async move { Ok(ManagerNode::start(parts).await?) })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! `muster-manager`: a manager node.
 
 fn main() -> std::process::ExitCode {
-    muster_manager::main_with(std::env::args_os())
+    muster_manager::main_with(std::env::args_os().collect())
 }

@@ -35,8 +35,12 @@ pub struct ManagerNode {
 }
 
 impl ManagerNode {
-    /// Founds or rejoins the datacenter's cluster, then serves and drives the jobs that it leads.
-    pub async fn start(parts: BootParts) -> Result<Self, BootError> {
+    /// Founds or rejoins the datacenter's cluster, then serves and drives the jobs that it leads. One boxed future, so that the node's code is generated here once and not in every program that starts one.
+    pub fn start(parts: BootParts) -> BoxFuture<'static, Result<Self, BootError>> {
+        Box::pin(Self::start_all(parts))
+    }
+
+    async fn start_all(parts: BootParts) -> Result<Self, BootError> {
         let node = Node::<ManagerJob>::start(parts).await?;
         let shared = Arc::new(share(&node));
         node.coordinator.set_summarizer(Arc::new(summarize));

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    muster_worker::main_with(std::env::args_os())
+    muster_worker::main_with(std::env::args_os().collect())
 }

@@ -39,8 +39,12 @@ pub struct WorkerNode {
     worker: Arc<Worker>,
 }
 
-/// Starts a worker: cleans up after an earlier process of it, then takes work.
-pub async fn run(parts: BootParts) -> Result<WorkerNode, WorkerError> {
+/// Starts a worker: cleans up after an earlier process of it, then takes work. One boxed future, so that the node's code is generated here once and not in every program that starts one.
+pub fn run(parts: BootParts) -> BoxFuture<'static, Result<WorkerNode, WorkerError>> {
+    Box::pin(start(parts))
+}
+
+async fn start(parts: BootParts) -> Result<WorkerNode, WorkerError> {
     let base = Base::start(parts).await?;
     let shell = shell(&base).await?;
     restore(&shell).await?;
@@ -96,8 +100,8 @@ impl Stop for WorkerNode {
 }
 
 /// The program `muster-worker`: runs until SIGTERM or SIGINT. 0: stopped when told to; 1: failed; 2: usage.
-pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn main_with(arguments: Vec<OsString>) -> ExitCode {
     let program =
         Program { name: "muster-worker", about: "A worker: runs shards as processes", role: Role::Worker };
-    process::run(program, arguments.into_iter().collect(), |parts| async { Ok(run(parts).await?) })
+    process::run(program, arguments, |parts| async { Ok(run(parts).await?) })
 }
