@@ -11,6 +11,7 @@
 //! ```
 
 mod draft;
+mod explain;
 mod gates;
 mod gauges;
 mod http;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_wire::NodeRef;
+use muster_wire::{NodeId, NodeRef};
 
 use crate::seats::Seat;
 
@@ -27,11 +27,12 @@ pub(crate) fn places(
         .collect()
 }
 
-/// Takes `cores` from the emptiest place; `None`: none has room.
-pub(crate) fn take(places: &mut [Place], cores: u32) -> Option<NodeRef> {
-    let emptiest = places.iter_mut().filter(|place| place.free >= cores).max_by_key(|place| place.free)?;
-    emptiest.free -= cores;
-    Some(emptiest.node.clone())
+/// Takes `cores` from the emptiest place, from one to be avoided only when no other has room; `None`: none has room.
+pub(crate) fn take(places: &mut [Place], cores: u32, avoid: Option<NodeId>) -> Option<NodeRef> {
+    let roomy = places.iter_mut().filter(|place| place.free >= cores);
+    let best = roomy.max_by_key(|place| (Some(place.node.id) != avoid, place.free))?;
+    best.free -= cores;
+    Some(best.node.clone())
 }
 
 /// A worker said how many cores it has free.
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn the_emptiest_worker_is_taken_first_and_none_beyond_its_cores() {
         let mut places = two();
-        let taken: Vec<_> = std::iter::from_fn(|| take(&mut places, 2)).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| take(&mut places, 2, None)).collect();
         assert_eq!(taken, [worker(2), worker(1)]);
     }
 
@@ -61,6 +62,13 @@ mod tests {
     fn a_worker_that_says_it_is_full_is_not_asked_again() {
         let mut places = two();
         correct(&mut places, &worker(2), 0);
-        assert_eq!(take(&mut places, 1), Some(worker(1)));
+        assert_eq!(take(&mut places, 1, None), Some(worker(1)));
+    }
+
+    #[test]
+    fn a_worker_to_be_avoided_is_taken_only_when_no_other_has_room() {
+        let mut places = two();
+        assert_eq!(take(&mut places, 2, Some(worker(2).id)), Some(worker(1)));
+        assert_eq!(take(&mut places, 2, Some(worker(2).id)), Some(worker(2)));
     }
 }

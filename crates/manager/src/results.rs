@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::draft::{Draft, Pushed};
 use crate::machine::commands::{RecordSubWorkflowResult, UpdateContext};
+use crate::progress::close_windows;
 use crate::settle::{settle_job, settle_workflows};
 use crate::shared::{Committed, Shared};
 
@@ -132,6 +133,7 @@ async fn commit_batch(shared: &Shared, job: JobId, reports: &[&ReportShardResult
         let pushed: Vec<Pushed> = reports.iter().map(|report| push(&mut draft, report)).collect();
         settle_workflows(&mut draft);
         settle_job(&mut draft);
+        close_windows(shared, job, &mut draft);
         match shared.commit(job, draft).await {
             Committed::Nothing => return pushed.iter().map(|pushed| answer(pushed, None)).collect(),
             Committed::Done(reply) => {

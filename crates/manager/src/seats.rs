@@ -3,10 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use imbl::OrdMap;
 use muster_swim::{Member, State, Swim};
 use muster_wire::{JobId, NodeId, NodeRef, Role};
+use tokio::time::Instant;
+
+/// How long a worker's word about its free cores is kept.
+const TOLD_FOR: Duration = Duration::from_secs(5);
 
 /// One worker process.
 #[derive(Clone, PartialEq, Debug)]
@@ -72,6 +77,8 @@ pub(crate) struct Load(Mutex<Book>);
 struct Book {
     jobs: HashMap<JobId, BTreeMap<NodeId, u32>>,
     used: HashMap<NodeId, u32>,
+    /// Free cores as workers told when they had no room, and when.
+    told: HashMap<NodeId, (Instant, u32)>,
 }
 
 impl Load {
@@ -96,6 +103,20 @@ impl Load {
         self.lock().used.get(&worker).copied().unwrap_or_default()
     }
 
+    /// A worker said how many cores it has free.
+    pub(crate) fn note_told(&self, worker: NodeId, (now, free): (Instant, u32)) {
+        self.lock().told.insert(worker, (now, free));
+    }
+
+    /// Cores of a worker that are believed to be free: other managers use it too, and it told of late.
+    pub(crate) fn free(&self, seat: &Seat, now: Instant) -> u32 {
+        let book = self.lock();
+        let used = book.used.get(&seat.node.id).copied().unwrap_or_default();
+        let told =
+            book.told.get(&seat.node.id).filter(|(at, _)| now.saturating_duration_since(*at) < TOLD_FOR);
+        told.map_or(u32::MAX, |(_, free)| *free).min(seat.cores.saturating_sub(used))
+    }
+
     /// Cores in use in all.
     pub(crate) fn total(&self) -> u32 {
         self.lock().used.values().sum()
@@ -108,8 +129,9 @@ impl Load {
     }
 
     /// Forgets jobs that are not led here any more.
-    pub(crate) fn keep(&self, led: &OrdMap<JobId, u64>) {
+    pub(crate) fn keep(&self, led: &OrdMap<JobId, u64>, now: Instant) {
         let mut book = self.lock();
+        book.told.retain(|_, (at, _)| now.saturating_duration_since(*at) < TOLD_FOR);
         let gone: Vec<JobId> = book.jobs.keys().filter(|job| !led.contains_key(*job)).copied().collect();
         gone.into_iter().for_each(|job| book.drop_job(job));
     }
@@ -142,7 +164,7 @@ mod tests {
         load.set(JobId(2), BTreeMap::from([(NodeId(5), 1)]));
         load.set(JobId(1), BTreeMap::from([(NodeId(5), 2)]));
         assert_eq!((load.used(NodeId(5)), load.total()), (3, 3));
-        load.keep(&OrdMap::unit(JobId(1), 4));
+        load.keep(&OrdMap::unit(JobId(1), 4), Instant::now());
         assert_eq!((load.used(NodeId(5)), load.jobs_on(NodeId(5))), (2, vec![JobId(1)]));
     }
 }

@@ -201,8 +201,10 @@ impl Shared {
     /// Forgets what desks hold of jobs that are not led here any more.
     pub(crate) fn tidy(&self, memories: &[Arc<dyn Forget>]) {
         let led = self.coordinator.led().borrow().clone();
-        self.load.keep(&led);
+        self.load.keep(&led, self.clock.now());
         self.progress.keep(&led);
+        let seats = self.seats();
+        self.progress.keep_workers(|worker| seats.iter().any(|seat| seat.node.id == worker));
         memories.iter().for_each(|memory| keep(memory.as_ref(), &led));
     }
 }

@@ -7,6 +7,8 @@
 //! | [`Submitted`], [`DryRun`] | `POST /v1/jobs` |
 //! | [`JobList`] | `GET /v1/jobs` |
 //! | [`JobView`], [`Explanation`], [`JobEvent`], [`JobResults`], [`Cancelled`] | `/v1/jobs/{id}…` |
+//! | [`ContextView`], [`ContextEntry`], [`ContextWritten`] | `/v1/jobs/{id}/context…` |
+//! | [`Page`] of [`StatsWindowView`] | `GET /v1/jobs/{id}/stats` |
 //! | [`Page`] of [`DatacenterView`], [`MemberView`], [`GroupView`], [`WorkerView`] | lists |
 //! | [`NodeView`], [`Health`] | one node |
 
@@ -15,6 +17,7 @@ mod event;
 mod node;
 mod problem;
 mod results;
+mod stats;
 mod submit;
 mod view;
 
@@ -25,5 +28,6 @@ pub use problem::{
     FieldFault, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, KEY_BYTES_MAX, PAGE_MAX, PROBLEM_JSON, Problem,
 };
 pub use results::{DatacenterResults, JobResults, ShardResultView, WorkflowResults};
+pub use stats::{ContextEntry, ContextView, ContextWritten, CounterView, DistributionView, StatsWindowView};
 pub use submit::{CancelRequest, Cancelled, DryRun, JobItem, JobList, Page, Submitted};
 pub use view::{DatacenterPart, Explanation, JobView, Resolution, Wait, WorkflowView};

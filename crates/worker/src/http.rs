@@ -18,11 +18,11 @@ pub(crate) fn routes(worker: &Arc<Worker>) -> Router {
 }
 
 async fn drain(State(worker): State<Arc<Worker>>) -> StatusCode {
-    worker.drain();
+    worker.set_draining(true).await;
     StatusCode::ACCEPTED
 }
 
 async fn undrain(State(worker): State<Arc<Worker>>) -> StatusCode {
-    worker.undrain();
+    worker.set_draining(false).await;
     StatusCode::ACCEPTED
 }

@@ -14,6 +14,7 @@ mod process;
 mod run;
 mod shell;
 mod store;
+mod watchdog;
 mod worker;
 
 pub use config::WorkerConfig;

@@ -14,8 +14,9 @@ use muster_wire::{NodeRef, Role};
 
 use crate::config::WorkerConfig;
 use crate::http;
-use crate::shell::{Shell, ShellParts, restore, service};
+use crate::shell::{Shell, ShellParts, restore, service, start_mark};
 use crate::store::Folders;
+use crate::watchdog::{self, Watchdog};
 use crate::worker::Worker;
 
 const FOLDERS: TaskKind = TaskKind::new("worker_folders");
@@ -37,6 +38,8 @@ pub struct WorkerNode {
     /// What every node has.
     pub base: Base,
     worker: Arc<Worker>,
+    /// Held as long as the worker runs.
+    watchdog: Option<Arc<Watchdog>>,
 }
 
 /// Starts a worker: cleans up after an earlier process of it, then takes work. One boxed future, so that the node's code is generated here once and not in every program that starts one.
@@ -49,11 +52,12 @@ async fn start(parts: BootParts) -> Result<WorkerNode, WorkerError> {
     let shell = shell(&base).await?;
     restore(&shell).await?;
     shell.start();
-    base.links.serve(service(&shell));
     let worker = Arc::new(Worker { shell, additions: base.additions.clone() });
+    worker.drain_if_told();
+    base.links.serve(service(&worker));
     worker.show();
     base.set_plain_routes(http::routes(&worker));
-    Ok(WorkerNode { base, worker })
+    Ok(WorkerNode { base, worker, watchdog: None })
 }
 
 async fn shell(base: &Base) -> Result<Arc<Shell>, WorkerError> {
@@ -84,6 +88,11 @@ fn me(base: &Base) -> NodeRef {
 }
 
 impl WorkerNode {
+    /// Is what runs here killed with this process, whatever ends it?
+    pub fn is_watched(&self) -> bool {
+        self.watchdog.is_some()
+    }
+
     /// Takes no more work, stops what runs, tells or keeps its results, says goodbye and ends every task; names those
     /// that are late.
     pub async fn shutdown(&self, within: Duration) -> Result<(), Late> {
@@ -103,5 +112,17 @@ impl Stop for WorkerNode {
 pub fn main_with(arguments: Vec<OsString>) -> ExitCode {
     let program =
         Program { name: "muster-worker", about: "A worker: runs shards as processes", role: Role::Worker };
-    process::run(program, arguments, |parts| async { Ok(run(parts).await?) })
+    if let Some(code) = watchdog::run_if_told() {
+        return code;
+    }
+    process::run(program, arguments, |parts| async { Ok(run_watched(parts).await?) })
+}
+
+/// A worker that is a process of its own.
+async fn run_watched(parts: BootParts) -> Result<WorkerNode, WorkerError> {
+    let mut node = run(parts).await?;
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let shell = &node.worker.shell;
+    node.watchdog = watchdog::start(&arguments, &shell.folders.jobs, &start_mark(&shell.me)).map(Arc::new);
+    Ok(node)
 }

@@ -1,5 +1,6 @@
 //! A running worker as its process sees it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use muster_node::facts::Additions;
 use muster_runtime::TaskKind;
 use muster_swim::LeaveReason;
 use muster_wire::api::{CapacityHealth, Health};
+use muster_wire::rpc::worker::WorkerReport;
 
 use crate::core::{Counts, Mode};
 use crate::shell::{Shell, sees_manager};
@@ -40,16 +42,47 @@ impl Worker {
         self.additions.set_health(move |health| fill(health, shell.counts()));
     }
 
-    /// Takes nothing new from now on.
-    pub(crate) fn drain(self: &Arc<Self>) {
+    /// Takes nothing new from now on, or takes work again; also after a restart.
+    pub(crate) async fn set_draining(self: &Arc<Self>, draining: bool) {
+        let mark = self.shell.folders.draining.clone();
+        let written = self.shell.on_disk(move || write_mark(&mark, draining)).await;
+        if let Some(Err(error)) = written {
+            tracing::warn!(%error, "cannot remember on disk whether this worker drains");
+        }
+        match draining {
+            true => self.drain(),
+            false => self.undrain(),
+        }
+    }
+
+    /// Drains on if an earlier start was told to.
+    pub(crate) fn drain_if_told(self: &Arc<Self>) {
+        if self.shell.folders.draining.exists() {
+            self.drain();
+        }
+    }
+
+    /// The worker at a glance.
+    pub(crate) fn report(&self) -> WorkerReport {
+        let counts = self.shell.counts();
+        WorkerReport {
+            cores_total: counts.cores,
+            cores_used: counts.cores_running,
+            cores_held: counts.cores_held,
+            shards: counts.open as u32,
+            results_pending: counts.owed as u32,
+            draining: self.shell.mode() != Mode::Open,
+        }
+    }
+
+    fn drain(self: &Arc<Self>) {
         self.set_mode(Mode::Draining);
         self.additions.set_draining("running");
         let worker = self.clone();
         self.shell.scope.spawn_until_stop(DRAIN, async move { worker.watch_drain().await });
     }
 
-    /// Takes work again.
-    pub(crate) fn undrain(&self) {
+    fn undrain(&self) {
         self.set_mode(Mode::Open);
         self.additions.set_draining("no");
     }
@@ -79,6 +112,14 @@ impl Worker {
         let ((), ended) = tokio::join!(self.shell.swim.leave(LeaveReason::Shutdown, GOODBYE), ended);
         let told = self.shell.until(LAST_WORDS, |counts| counts.owed == 0).await;
         tracing::info!(ended, told, "the worker has stopped its attempts");
+    }
+}
+
+fn write_mark(mark: &Path, draining: bool) -> std::io::Result<()> {
+    match draining {
+        true => std::fs::write(mark, b"told to drain\n"),
+        false if mark.exists() => std::fs::remove_file(mark),
+        false => Ok(()),
     }
 }
 

@@ -16,7 +16,7 @@ use super::view::{item, job, rfc3339};
 use crate::shared::Shared;
 
 /// A read, from its start to its answer.
-const READ_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// How fresh an answer has to be.
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,13 @@
 //! This datacenter's part of the HTTP API: its jobs and its workers.
 
+mod cancel;
+mod context;
+mod events;
+mod explain;
 mod groups;
 mod jobs;
+mod logs;
+mod results;
 mod submit;
 mod view;
 mod workers;
@@ -18,8 +24,18 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/jobs", get(jobs::list).post(submit::submit))
         .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/jobs/{id}/explain", get(explain::show))
+        .route("/v1/jobs/{id}/events", get(events::events))
+        .route("/v1/jobs/{id}/results", get(results::show))
+        .route("/v1/jobs/{id}/stats", get(explain::stats))
+        .route("/v1/jobs/{id}/logs", get(logs::read))
+        .route("/v1/jobs/{id}/context", get(context::list))
+        .route("/v1/jobs/{id}/context/{key}", get(context::get).put(context::put).delete(context::delete))
+        .route("/v1/jobs/{id}/cancel", post(cancel::cancel))
         .route("/v1/groups/{job}/transfer", post(groups::transfer))
         .route("/v1/groups/{job}/snapshot", post(groups::snapshot))
         .route("/v1/workers", get(workers::list))
+        .route("/v1/workers/{id}/drain", post(workers::drain))
+        .route("/v1/workers/{id}/undrain", post(workers::undrain))
         .with_state(shared.clone())
 }

@@ -1,42 +1,63 @@
-//! `GET /v1/workers`.
+//! `GET /v1/workers`, `POST /v1/workers/{id}/drain` and `/undrain`.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
-use muster_node::http::{Answer, PageQuery};
-use muster_swim::State as Belief;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use muster_consensus::ProposeError;
+use muster_node::http::{Answer, PageQuery, Problem};
 use muster_wire::api::{Cores, Page, WorkerView};
+use muster_wire::rpc::RpcError;
+use muster_wire::rpc::manager::{ListWorkers, SetWorkerDraining, WorkerRow};
 
-use crate::seats::Seat;
+use crate::service::workers;
 use crate::shared::Shared;
 
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     Query(page): Query<PageQuery>,
 ) -> Answer<Json<Page<WorkerView>>> {
-    let mut views: Vec<WorkerView> = shared.seats().iter().map(|seat| view(&shared, seat)).collect();
+    let listed = workers::list(shared, ListWorkers {}).await.map_err(ProposeError::from)?;
+    let mut views: Vec<WorkerView> = listed.workers.into_iter().map(view).collect();
     views.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(Json(page.page(views, |view| view.id.clone())?))
 }
 
-fn view(shared: &Shared, seat: &Seat) -> WorkerView {
-    WorkerView {
-        id: seat.node.id.to_string(),
-        name: seat.node.name.clone(),
-        address: seat.node.addr.clone(),
-        state: state(seat).into(),
-        generation: seat.node.generation.0,
-        cores: Cores { total: seat.cores, used: shared.load.used(seat.node.id) },
-        labels: seat.labels.clone(),
+pub(super) async fn drain(
+    State(shared): State<Arc<Shared>>,
+    Path(worker): Path<String>,
+) -> Answer<(StatusCode, Json<WorkerView>)> {
+    set(shared, SetWorkerDraining { worker, draining: true }).await
+}
+
+pub(super) async fn undrain(
+    State(shared): State<Arc<Shared>>,
+    Path(worker): Path<String>,
+) -> Answer<(StatusCode, Json<WorkerView>)> {
+    set(shared, SetWorkerDraining { worker, draining: false }).await
+}
+
+async fn set(shared: Arc<Shared>, call: SetWorkerDraining) -> Answer<(StatusCode, Json<WorkerView>)> {
+    let row = workers::set_draining(shared, call).await.map_err(problem)?;
+    Ok((StatusCode::ACCEPTED, Json(view(row))))
+}
+
+fn problem(error: RpcError) -> Problem {
+    match error {
+        RpcError::Refused { why } => Problem::not_found("unknown_worker", why),
+        error => ProposeError::from(error).into(),
     }
 }
 
-const fn state(seat: &Seat) -> &'static str {
-    match (seat.state, seat.draining) {
-        (Belief::Alive, false) => "active",
-        (Belief::Alive, true) => "draining",
-        (Belief::Suspect, _) => "suspect",
-        (Belief::Dead | Belief::Left, _) => "dead",
+fn view(row: WorkerRow) -> WorkerView {
+    WorkerView {
+        id: row.node.id.to_string(),
+        name: row.node.name,
+        address: row.node.addr,
+        state: row.state,
+        generation: row.node.generation.0,
+        cores: Cores { total: row.cores_total, used: row.cores_used },
+        labels: row.labels,
     }
 }

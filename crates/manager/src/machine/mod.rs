@@ -14,6 +14,7 @@ pub mod commands;
 mod context;
 mod due;
 mod graph;
+mod history;
 mod keeping;
 pub mod limits;
 mod membership;
@@ -39,6 +40,7 @@ pub(crate) mod world;
 
 pub use cancel::Cancel;
 pub use context::{Context, Updates};
+pub use history::Wanted;
 pub use membership::{EventRow, NodeEvent, Nodes};
 pub use muster_wire::stats::Histogram;
 pub use query::OpenAttempt;

@@ -7,7 +7,6 @@ use muster_wire::job::{
     AttemptKey, AttemptState, DcResult, Digest, JobStatus, ShardResult, WorkflowResult, WorkflowSummary,
 };
 use muster_wire::spec::JobSpec;
-use muster_wire::stats::StatsHistory;
 use muster_wire::{DispatchToken, JobId, NodeId, NodeRef, Shard, WorkflowIx};
 
 use super::cancel::Cancel;
@@ -236,7 +235,7 @@ impl JobRecord {
             reason: self.reason.clone(),
             context: self.context.values(),
             errors: self.cancel_errors(),
-            stats: StatsHistory::default(),
+            stats: self.final_history(),
             context_version: self.context.version(),
         }
     }

@@ -13,8 +13,8 @@ use super::limits::{STAT_NAMES_MAX, STATS_BYTES_MAX};
 
 /// The finest window, milliseconds.
 pub const WINDOW_MS: u64 = 1_000;
-/// The coarsest window, milliseconds; beyond the bound the first windows are dropped.
-pub(super) const WINDOW_MS_MAX: u64 = WINDOW_MS << 12;
+/// Widths beyond the finest; where they are not enough the first windows are dropped.
+const LEVELS_MAX: usize = 12;
 /// An estimate of what one name of one window takes encoded.
 const CELL_BYTES: usize = 64;
 /// An estimate of what one bucket takes encoded.
@@ -44,27 +44,22 @@ pub struct WindowRow {
     pub window: Window,
 }
 
-/// All windows of a job.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// All windows of a job: of recent time a second wide, of earlier time ever wider.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Stats {
-    /// The present width of a window.
-    window_ms: u64,
+    /// Windows that start before the `n`-th of these are at least `2^(n+1)` seconds wide. Falls from level to level.
+    levels: Vec<u64>,
     windows: OrdMap<(WorkflowIx, u64), Arc<Window>>,
     /// The newest window that each source has closed.
     closed: OrdMap<(WorkflowIx, NodeId), u64>,
     bytes: u64,
 }
 
-impl Default for Stats {
-    fn default() -> Self {
-        Self { window_ms: WINDOW_MS, windows: OrdMap::new(), closed: OrdMap::new(), bytes: 0 }
-    }
-}
-
 impl Stats {
-    /// The present width of a window, milliseconds.
-    pub const fn window_ms(&self) -> u64 {
-        self.window_ms
+    /// The width of the windows at a time, milliseconds.
+    pub fn width_ms(&self, start_ms: u64) -> u64 {
+        let coarser = self.levels.iter().take_while(|before_ms| start_ms < **before_ms).count();
+        WINDOW_MS << coarser
     }
 
     /// The windows of a workflow by start.
@@ -73,9 +68,19 @@ impl Stats {
         self.windows.range(range).map(|((_, start_ms), window)| (*start_ms, window.as_ref()))
     }
 
+    /// Every window, by workflow and start.
+    pub fn all(&self) -> impl Iterator<Item = (WorkflowIx, u64, &Window)> {
+        self.windows.iter().map(|((workflow, start_ms), window)| (*workflow, *start_ms, window.as_ref()))
+    }
+
     /// Sources that have closed a window.
     pub fn sources(&self) -> usize {
         self.closed.len()
+    }
+
+    /// The newest window that a source has closed.
+    pub fn newest(&self, workflow: WorkflowIx, source: NodeId) -> Option<u64> {
+        self.closed.get(&(workflow, source)).copied()
     }
 
     /// Has this source closed this window before?
@@ -86,26 +91,57 @@ impl Stats {
     /// Merges one window of one source; `false`: a histogram could not be merged.
     pub(super) fn add(&mut self, row: &WindowRow) -> bool {
         self.closed.insert((row.workflow, row.source), row.start_ms);
-        let merged = self.put((row.workflow, row.start_ms - row.start_ms % self.window_ms), &row.window);
+        let merged = self.put(row.workflow, row.start_ms, &row.window);
         while self.bytes > STATS_BYTES_MAX as u64 {
             self.shrink();
         }
         merged
     }
 
-    fn put(&mut self, at: (WorkflowIx, u64), window: &Window) -> bool {
+    fn put(&mut self, workflow: WorkflowIx, start_ms: u64, window: &Window) -> bool {
+        let at = (workflow, start_ms - start_ms % self.width_ms(start_ms));
         let mut sum = self.windows.get(&at).map(|known| (**known).clone()).unwrap_or_default();
         let before = bytes_of(&sum);
-        let merged = merge(&mut sum, window);
+        let merged = sum.merge(window);
         self.bytes = (self.bytes + bytes_of(&sum)).saturating_sub(before);
         self.windows.insert(at, Arc::new(sum));
         merged
     }
 
+    /// The older half of the level that holds most becomes the next coarser one; beyond the last level the first
+    /// window goes.
     fn shrink(&mut self) {
-        match self.window_ms < WINDOW_MS_MAX {
-            true => self.coarsen(),
-            false => self.drop_first(),
+        match self.fullest() {
+            Some((level, middle_ms)) => self.coarsen(level, middle_ms),
+            None => self.drop_first(),
+        }
+    }
+
+    /// The level with the most windows, and the start of its middle one.
+    fn fullest(&self) -> Option<(usize, u64)> {
+        let mut starts: Vec<Vec<u64>> = vec![Vec::new(); LEVELS_MAX + 1];
+        for (_, start_ms) in self.windows.keys() {
+            let level = self.levels.iter().take_while(|before_ms| start_ms < before_ms).count();
+            starts[level.min(LEVELS_MAX)].push(*start_ms);
+        }
+        let (level, starts) =
+            starts.iter_mut().enumerate().take(LEVELS_MAX).max_by_key(|(_, of)| of.len())?;
+        starts.sort_unstable();
+        let middle_ms = starts.get(starts.len() / 2).filter(|_| starts.len() > 1)?;
+        Some((level, *middle_ms))
+    }
+
+    fn coarsen(&mut self, level: usize, middle_ms: u64) {
+        let width_ms = WINDOW_MS << (level + 1);
+        let before_ms = middle_ms - middle_ms % width_ms + width_ms;
+        match self.levels.get_mut(level) {
+            Some(known) => *known = before_ms,
+            None => self.levels.push(before_ms),
+        }
+        let known = std::mem::take(&mut self.windows);
+        self.bytes = 0;
+        for ((workflow, start_ms), window) in known {
+            self.put(workflow, start_ms, &window);
         }
     }
 
@@ -114,15 +150,6 @@ impl Stats {
         self.windows.remove(&at);
         self.bytes = self.bytes.saturating_sub(bytes_of(&window));
     }
-
-    fn coarsen(&mut self) {
-        let fine = std::mem::take(&mut self.windows);
-        self.window_ms = self.window_ms.saturating_mul(2);
-        self.bytes = 0;
-        for ((workflow, start_ms), window) in fine {
-            self.put((workflow, start_ms - start_ms % self.window_ms), &window);
-        }
-    }
 }
 
 fn bytes_of(window: &Window) -> u64 {
@@ -130,14 +157,22 @@ fn bytes_of(window: &Window) -> u64 {
     ((1 + window.counters.len() + window.histograms.len()) * CELL_BYTES + buckets * BUCKET_BYTES) as u64
 }
 
-fn merge(sum: &mut Window, more: &Window) -> bool {
-    sum.late = sum.late.saturating_add(more.late);
-    add_totals(&mut sum.counters, &more.counters);
-    let mut merged = true;
-    for (name, histogram) in more.histograms.iter().take(STAT_NAMES_MAX) {
-        merged &= merge_histogram(&mut sum.histograms, name, histogram);
+impl Window {
+    /// Adds another window's numbers; `false`: a histogram could not be merged.
+    pub fn merge(&mut self, more: &Self) -> bool {
+        self.late = self.late.saturating_add(more.late);
+        add_totals(&mut self.counters, &more.counters);
+        let mut merged = true;
+        for (name, histogram) in more.histograms.iter().take(STAT_NAMES_MAX) {
+            merged &= merge_histogram(&mut self.histograms, name, histogram);
+        }
+        merged
     }
-    merged
+
+    /// About how much of a snapshot it takes, bytes.
+    pub fn bytes(&self) -> u64 {
+        bytes_of(self)
+    }
 }
 
 fn merge_histogram(sum: &mut BTreeMap<String, Histogram>, name: &str, more: &Histogram) -> bool {

@@ -32,14 +32,31 @@ fn a_name_beyond_the_bound_is_counted_and_left_out() {
 }
 
 #[test]
-fn windows_beyond_the_bound_become_coarser_and_lose_no_count() {
+fn beyond_the_bound_older_windows_become_wider_and_no_count_is_lost() {
     let mut stats = Stats::default();
-    for second in 0..5_000 {
+    for second in 0..8_000 {
         assert!(stats.add(&row(1, second * 1_000, 16)));
     }
     let counted: u64 = stats.windows(WorkflowIx(0)).map(|(_, window)| window.counters["n0"].count).sum();
-    assert_eq!(counted, 5_000);
-    assert!(stats.window_ms() > WINDOW_MS && stats.bytes <= STATS_BYTES_MAX as u64);
+    assert_eq!(counted, 8_000);
+    assert!(stats.bytes <= STATS_BYTES_MAX as u64);
+    assert_eq!(stats.width_ms(7_999_000), WINDOW_MS);
+    assert!(stats.width_ms(0) > stats.width_ms(6_000_000) || stats.width_ms(0) > WINDOW_MS);
+    let starts: Vec<u64> = stats.windows(WorkflowIx(0)).map(|(start_ms, _)| start_ms).collect();
+    assert!(starts.iter().all(|start_ms| start_ms % stats.width_ms(*start_ms) == 0));
+}
+
+#[test]
+fn a_window_of_long_ago_goes_into_the_wider_one_that_is_there() {
+    let mut stats = Stats::default();
+    for second in 0..8_000 {
+        assert!(stats.add(&row(1, second * 1_000, 16)));
+    }
+    let before = stats.windows(WorkflowIx(0)).count();
+    assert!(stats.add(&row(2, 1_000, 16)));
+    assert_eq!(stats.windows(WorkflowIx(0)).count(), before);
+    let first = stats.windows(WorkflowIx(0)).next().map(|(_, window)| window.counters["n0"].count);
+    assert_eq!(first, Some(stats.width_ms(0) / WINDOW_MS + 1));
 }
 
 #[test]

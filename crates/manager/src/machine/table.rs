@@ -5,13 +5,12 @@ use muster_wire::Token;
 use muster_wire::job::JobStatus;
 
 use super::commands::{
-    AssumeJobLeadership, CompleteCancellation, CompleteJob, CreateJob, Dispatched, FlushStatsWindow,
-    InitiateCancellation, MarkAggregationFailed, MarkWorkflowCompleted, MarkWorkflowFailed,
+    AssumeJobLeadership, CompleteCancellation, CompleteJob, ContextChanged, CreateJob, Dispatched,
+    FlushStatsWindow, InitiateCancellation, MarkAggregationFailed, MarkWorkflowCompleted, MarkWorkflowFailed,
     NodeMembershipEvent, ProvisionConfirmed, RecordSubWorkflowResult, Recorded, RegisterSubWorkflow,
     RegisterWorkflow, ReleaseJobLeadership, RowsApplied, TakeoverJobLeadership, TrackRemoteJob,
     UpdateContext, UpdateJobStatus, UpdateWorkflowProgress, UpdateWorkflowStatus,
 };
-use super::context::Updates;
 use super::limits::TOKEN_LEAP_MAX;
 use super::state::ManagerJob;
 
@@ -28,7 +27,7 @@ command_table! { ManagerJob:
     10 => MarkAggregationFailed, "mark_aggregation_failed" -> () { guards: [job_exists, current_token] },
     11 => UpdateWorkflowStatus, "update_workflow_status" -> () { guards: [job_exists, current_token] },
     12 => UpdateJobStatus, "update_job_status" -> () { guards: [job_exists, current_token] },
-    13 => UpdateContext, "update_context" -> Updates { guards: [job_exists, current_token, not_terminal] },
+    13 => UpdateContext, "update_context" -> ContextChanged { guards: [job_exists, current_token, not_terminal] },
     14 => AssumeJobLeadership, "assume_job_leadership" -> Token { guards: [job_exists] },
     15 => TakeoverJobLeadership, "takeover_job_leadership" -> Token { guards: [job_exists] },
     16 => ReleaseJobLeadership, "release_job_leadership" -> () { guards: [job_exists, current_token] },

@@ -131,6 +131,11 @@ impl Workflow {
         self.index.retries.get_min().map(|(at_ms, _)| *at_ms)
     }
 
+    /// Shards that wait for a retry, by its time.
+    pub fn retries(&self) -> impl Iterator<Item = (u64, Shard)> {
+        self.index.retries.iter().copied()
+    }
+
     /// How many shards wait for a dispatch, those whose retry is not due included.
     pub fn waiting(&self) -> usize {
         self.index.waiting.len()

@@ -47,6 +47,12 @@ impl World {
         world
     }
 
+    pub(crate) fn registered_with(create: &CreateJob) -> Self {
+        let mut world = Self::with(create);
+        world.applied(&assume(1));
+        world.register()
+    }
+
     pub(crate) fn registered() -> Self {
         Self::led().register()
     }

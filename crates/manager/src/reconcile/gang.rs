@@ -24,7 +24,7 @@ pub(super) async fn place(shared: &Shared, job: &Job, (ix, shards): (WorkflowIx,
     let wish = Wish::new(record, ix);
     let keys: Vec<AttemptKey> = shards.iter().map(|shard| next_attempt(record, ix, *shard)).collect();
     let mut places = workflow_places(shared, record, ix);
-    let asked = assign(&keys, wish.cores, &mut places);
+    let asked = assign(&keys, &wish, &mut places);
     if asked.len() < keys.len() {
         return Round::Full;
     }

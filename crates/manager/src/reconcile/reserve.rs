@@ -1,14 +1,16 @@
 //! Reservations at workers: asked for first, given back when they are not used.
 
+use std::collections::BTreeMap;
+
 use muster_link::CallError;
 use muster_wire::NodeRef;
 use muster_wire::job::AttemptKey;
 use muster_wire::rpc::worker::{Rank, ReleaseReservation, Reservation, Reserve};
-use muster_wire::{JobId, WorkflowIx};
+use muster_wire::{JobId, NodeId, Shard, WorkflowIx};
 
 use super::Job;
 use super::calls::in_waves;
-use crate::machine::JobRecord;
+use crate::machine::{JobRecord, Workflow};
 use crate::placing::{Place, correct, take};
 use crate::shared::{RESERVE_WITHIN, Shared};
 
@@ -23,6 +25,8 @@ pub(super) struct Wish {
     pub(super) cores: u32,
     gang: bool,
     rank: Rank,
+    /// Where the last attempt of a shard did not succeed.
+    avoid: BTreeMap<Shard, NodeId>,
 }
 
 impl Wish {
@@ -32,8 +36,18 @@ impl Wish {
             cores: spec.map_or(1, |workflow| workflow.cores),
             gang: spec.is_some_and(|workflow| workflow.gang),
             rank: rank(record, record.job()),
+            avoid: record.workflow(ix).map(|workflow| avoid(record, workflow)).unwrap_or_default(),
         }
     }
+}
+
+/// Of shards that wait for another attempt, the worker of the last one.
+fn avoid(record: &JobRecord, workflow: &Workflow) -> BTreeMap<Shard, NodeId> {
+    let again = workflow.retries().filter_map(|(_, shard)| {
+        let row = workflow.shard(shard)?;
+        Some((shard, record.worker_of(&row)?.id))
+    });
+    again.collect()
 }
 
 fn rank(record: &JobRecord, job: JobId) -> Rank {
@@ -52,7 +66,7 @@ pub(super) async fn reserve_each(
     let mut held = Vec::new();
     let mut left = keys.to_vec();
     for _ in 0..=OTHERS_MAX {
-        let asked = assign(&left, wish.cores, places);
+        let asked = assign(&left, wish, places);
         let unasked = left.split_off(asked.len());
         let (taken, refused) = ask_all(shared, job, (wish, asked, places)).await;
         held.extend(taken);
@@ -80,8 +94,12 @@ pub(super) async fn ask_all(
 }
 
 /// The first of these attempts with a place each, as far as there is room.
-pub(super) fn assign(keys: &[AttemptKey], cores: u32, places: &mut [Place]) -> Vec<(AttemptKey, NodeRef)> {
-    keys.iter().map_while(|key| take(places, cores).map(|node| (*key, node))).collect()
+pub(super) fn assign(keys: &[AttemptKey], wish: &Wish, places: &mut [Place]) -> Vec<(AttemptKey, NodeRef)> {
+    let place = |key: &AttemptKey| {
+        let avoid = wish.avoid.get(&key.shard).copied();
+        take(places, wish.cores, avoid).map(|node| (*key, node))
+    };
+    keys.iter().map_while(place).collect()
 }
 
 /// Is it held? A worker that said no, or nothing, is taken out of the round as far as it is full.
@@ -90,6 +108,9 @@ fn note_answer(
     places: &mut [Place],
     (node, answer): (&NodeRef, &Result<Reservation, CallError>),
 ) -> bool {
+    if let Ok(Reservation::Full { cores_free }) = answer {
+        shared.load.note_told(node.id, (shared.clock.now(), *cores_free));
+    }
     let free = match answer {
         Ok(Reservation::Held { generation, .. }) if *generation == node.generation => return true,
         Ok(Reservation::Full { cores_free }) => *cores_free,

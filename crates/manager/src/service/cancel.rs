@@ -21,7 +21,7 @@ use crate::shared::{Committed, PROPOSE_WITHIN, Shared};
 /// Drafts made anew because the state had moved on.
 const TRIES_MAX: usize = 4;
 
-pub(super) async fn cancel(shared: Arc<Shared>, call: CancelJob) -> Result<CancelReply, RpcError> {
+pub(crate) async fn cancel(shared: Arc<Shared>, call: CancelJob) -> Result<CancelReply, RpcError> {
     let directory = shared.coordinator.directory();
     if let Some(tombstone) = directory.tombstone(call.job) {
         return Ok(gone(tombstone.status));

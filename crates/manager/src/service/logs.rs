@@ -17,7 +17,7 @@ use crate::shared::{CALL_WITHIN, Shared};
 /// The largest piece of a log in one answer, bytes.
 const PIECE_BYTES_MAX: u32 = 256 * 1024;
 
-pub(super) async fn read(shared: Arc<Shared>, call: ReadJobLog) -> Result<LogChunk, RpcError> {
+pub(crate) async fn read(shared: Arc<Shared>, call: ReadJobLog) -> Result<LogChunk, RpcError> {
     let place = match place_of_record(&shared, &call).await {
         Err(error @ (RpcError::Gone { .. } | RpcError::UnknownJob)) => {
             Some(place_told(&shared, &call).ok_or(error)?)

@@ -20,6 +20,7 @@ use super::group::Group;
 use super::log::LogWriter;
 use super::pump::Recorder;
 use super::report::Report;
+use super::samples::Sampler;
 use super::spawn;
 use crate::core::Stop;
 
@@ -35,6 +36,7 @@ pub(crate) struct Launch {
     pub(crate) log_bytes_max: usize,
     pub(crate) inherit: Arc<Vec<(OsString, OsString)>>,
     pub(crate) clock: Clock,
+    pub(crate) sampler: Sampler,
 }
 
 /// How to talk with a running attempt.
@@ -104,7 +106,7 @@ impl Running {
 async fn watch_over(running: Running, launch: &Launch, controls: Controls, started_at_ms: u64) -> Ended {
     let Running { child, group, out, err } = running;
     let log = open_log(launch).await;
-    let mut recorder = Recorder::new(log, controls.report.clone());
+    let mut recorder = Recorder::new(log, controls.report.clone(), launch.sampler.clone());
     let run = &launch.order.run;
     let mut ending = Ending::new(launch.clock.now(), run.timeout_ms, run.grace_ms);
     let status = {

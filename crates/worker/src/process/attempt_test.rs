@@ -57,6 +57,12 @@ fn order(run: RunSpec) -> StartShard {
     }
 }
 
+fn sampler() -> super::samples::Sampler {
+    let clock = Clock::system();
+    let (job, workflow) = (muster_wire::JobId(1), muster_wire::WorkflowIx(0));
+    super::samples::Sampler { samples: Arc::default(), epoch: clock.now(), clock, job, workflow }
+}
+
 /// An attempt in a folder of its own.
 struct Try {
     home: TempDir,
@@ -81,6 +87,7 @@ impl Try {
             log_bytes_max,
             inherit: Arc::new(super::spawn::inherited()),
             clock: Clock::system(),
+            sampler: sampler(),
         };
         let (stop, orders) = watch::channel(None);
         let (tell, report) = watch::channel(Report::default());

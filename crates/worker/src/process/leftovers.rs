@@ -28,6 +28,23 @@ pub(crate) async fn kill_all(jobs: &Path) -> usize {
     met.len()
 }
 
+/// Kills what one start of a worker has left, for as long as more is found. Blocks.
+pub(crate) fn kill_started(jobs: &Path, mark: &str) {
+    for _ in 0..ROUNDS {
+        let found: Vec<Pid> = find(jobs).into_iter().filter(|pid| has(*pid, mark.as_bytes())).collect();
+        if found.is_empty() {
+            return;
+        }
+        found.iter().for_each(|pid| kill_with_group(*pid));
+        pause();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a watchdog has one thread and no runtime")]
+fn pause() {
+    std::thread::sleep(ROUND);
+}
+
 /// Processes of attempts whose folders lie under `jobs`. Without `/proc` none are found.
 pub(crate) fn find(jobs: &Path) -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -36,9 +53,16 @@ pub(crate) fn find(jobs: &Path) -> Vec<Pid> {
 }
 
 fn is_of(pid: i32, jobs: &Path) -> bool {
-    let environ = std::fs::read(PathBuf::from("/proc").join(pid.to_string()).join("environ"));
     let prefix = [b"MUSTER_CONTEXT=", jobs.as_os_str().as_bytes(), b"/"].concat();
-    environ.is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(|entry| entry.starts_with(&prefix)))
+    environment(pid).split(|byte| *byte == 0).any(|entry| entry.starts_with(&prefix))
+}
+
+fn has(pid: Pid, entry: &[u8]) -> bool {
+    environment(pid.as_raw()).split(|byte| *byte == 0).any(|known| known == entry)
+}
+
+fn environment(pid: i32) -> Vec<u8> {
+    std::fs::read(PathBuf::from("/proc").join(pid.to_string()).join("environ")).unwrap_or_default()
 }
 
 fn kill_with_group(pid: Pid) {

@@ -14,6 +14,7 @@ mod lines;
 pub(crate) mod log;
 mod pump;
 pub(crate) mod report;
+pub(crate) mod samples;
 pub(crate) mod spawn;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::lines::Lines;
 use super::log::LogWriter;
 use super::report::Report;
+use super::samples::Sampler;
 
 /// Pieces read and not yet recorded: the process waits when there are more.
 const PIECES_MAX: usize = 8;
@@ -36,12 +37,17 @@ struct Sink {
     reported: bool,
     log: Vec<Vec<u8>>,
     last_words: Vec<u8>,
+    sampler: Option<Sampler>,
 }
 
 impl Sink {
     fn out_line(&mut self, line: &[u8]) {
         let Some(refused) = self.report.take(line) else { return self.log.push(line.to_vec()) };
         self.reported = true;
+        let fresh = std::mem::take(&mut self.report.fresh);
+        if let Some(sampler) = &self.sampler {
+            sampler.take(&fresh);
+        }
         self.log.extend(refused.into_iter().map(|why| format!("[muster: refused: {why}]").into_bytes()));
     }
 
@@ -55,8 +61,9 @@ impl Sink {
 
 impl Recorder {
     /// Records into `log`; without one the lines are dropped.
-    pub(crate) fn new(log: Option<LogWriter>, tell: watch::Sender<Report>) -> Self {
-        Self { log, out: Lines::default(), err: Lines::default(), sink: Sink::default(), tell }
+    pub(crate) fn new(log: Option<LogWriter>, tell: watch::Sender<Report>, sampler: Sampler) -> Self {
+        let sink = Sink { sampler: Some(sampler), ..Sink::default() };
+        Self { log, out: Lines::default(), err: Lines::default(), sink, tell }
     }
 
     /// Reads both streams to their end.

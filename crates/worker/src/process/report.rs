@@ -40,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) context: BTreeMap<String, Option<ContextValue>>,
     /// Values put out.
     pub(crate) outputs: Outputs,
+    /// Numbers that were told since this was last emptied.
+    pub(crate) fresh: Vec<(String, f64)>,
 }
 
 impl Report {
@@ -75,6 +77,7 @@ impl Report {
         if full || name.len() > NAME_BYTES_MAX {
             return Some(format!("`{}` is over the {STAT_NAMES_MAX} names of numbers", shorten(&name)));
         }
+        self.fresh.push((name.clone(), number));
         let total =
             self.stats.entry(name).or_insert(StatTotal { count: 0, sum: 0.0, min: number, max: number });
         total.count += 1;

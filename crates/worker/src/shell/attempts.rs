@@ -11,6 +11,7 @@ use super::{Engine, Running, Shell, remove_folder};
 use crate::core::{Effect, Verdict, state_of};
 use crate::process::attempt::{self, Controls, Ended, Launch};
 use crate::process::report::Report;
+use crate::process::samples::Sampler;
 use crate::store::{At, Begun, Owed};
 
 /// The longest reason of an exit.
@@ -43,12 +44,18 @@ impl Shell {
             log_bytes_max: self.config.log_bytes_max,
             inherit: self.inherit.clone(),
             clock: self.clock.clone(),
+            sampler: self.sampler(at),
         };
         let ended = attempt::run(&launch, controls).await;
         crash_point("worker.ended");
         self.conclude(&launch.order, ended).await;
         let folder = launch.folder;
         self.on_disk(move || remove_folder(&folder)).await;
+    }
+
+    fn sampler(&self, at: At) -> Sampler {
+        let (samples, clock) = (self.samples.clone(), self.clock.clone());
+        Sampler { samples, clock, epoch: self.epoch, job: at.job, workflow: at.key.workflow }
     }
 
     /// Without the record the attempt runs as well; a restart of the worker would then leave the telling to others.

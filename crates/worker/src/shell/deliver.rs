@@ -35,9 +35,10 @@ pub(super) enum Outcome {
 impl Shell {
     pub(super) async fn deliver(self: &Arc<Self>, job: JobId, round: Round) -> Outcome {
         let Some(target) = round.target else { return Outcome::Failed };
+        // Windows go before the results: the last result may end the job.
+        let progress = self.deliver_progress(&target, round.progress.as_ref()).await;
         let results = join_all(round.results.iter().map(|result| self.deliver_result(&target, result)));
-        let progress = self.deliver_progress(&target, round.progress.as_ref());
-        let (mut outcomes, progress) = tokio::join!(results, progress);
+        let mut outcomes = results.await;
         outcomes.extend(progress);
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Told)) {
             self.decide(|core, now, _| core.reached(job, now));
@@ -69,8 +70,12 @@ impl Shell {
         target: &NodeRef,
         progress: Option<&ReportShardProgress>,
     ) -> Option<Outcome> {
-        match self.links.call_node(target, progress?, PROGRESS_WITHIN).await {
-            Ok(_) => Some(Outcome::Told),
+        let progress = progress?;
+        match self.links.call_node(target, progress, PROGRESS_WITHIN).await {
+            Ok(_) => {
+                self.samples.taken(progress.job, &progress.windows);
+                Some(Outcome::Told)
+            }
             Err(error) => Some(Outcome::of(error)),
         }
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use muster_runtime::{Backoff, TaskKind};
 use muster_wire::job::AttemptState;
-use muster_wire::rpc::worker::{ProgressRow, ReportShardProgress, ReportShardResult};
+use muster_wire::rpc::worker::{ProgressRow, ReportShardProgress, ReportShardResult, ShardWindow};
 use muster_wire::{JobId, NodeId, NodeRef, Token};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::deliver::Outcome;
 use super::{Engine, Running, Shell};
+use crate::process::samples::Until;
 use crate::store::At;
 
 const HERALD: TaskKind = TaskKind::new("worker_herald");
@@ -94,21 +95,30 @@ impl Herald {
         let is_over = leader.is_none() || !engine.has_news(self.job);
         let Some((target, token)) = leader.filter(|_| !is_over) else {
             engine.heralds.remove(&self.job);
+            self.shell.samples.forget(self.job);
             return None;
         };
         let results = engine.results(self.job, token);
         let to = target.as_ref().map(|target| (target.id, token));
         let rows = self.rows(&mut engine, to);
         let worker = self.shell.me.clone();
-        let progress = rows.map(|rows| ReportShardProgress {
-            job: self.job,
-            token,
-            worker,
-            rows,
-            clock_ms: 0,
-            windows: Vec::new(),
-        });
-        Some(Round { target, results, progress })
+        let now_ms = self.shell.now().as_millis() as u64;
+        let windows = self.windows(&engine, now_ms, rows.is_some());
+        let wanted = rows.is_some() || !windows.is_empty();
+        let rows = rows.unwrap_or_default();
+        let progress = ReportShardProgress { job: self.job, token, worker, rows, clock_ms: now_ms, windows };
+        Some(Round { target, results, progress: Some(progress).filter(|_| wanted) })
+    }
+
+    /// Windows of numbers to be told: all of them when the job's last attempt here has ended, else those that are over,
+    /// not more often than progress.
+    fn windows(&self, engine: &Engine, now_ms: u64, tells_rows: bool) -> Vec<ShardWindow> {
+        let runs = engine.running.keys().any(|at| at.job == self.job);
+        match (runs, tells_rows || self.silent_for() >= PROGRESS_EVERY) {
+            (false, _) => self.shell.samples.closed(self.job, now_ms, Until::Now),
+            (true, true) => self.shell.samples.closed(self.job, now_ms, Until::Closed),
+            (true, false) => Vec::new(),
+        }
     }
 
     /// Rows of attempts with news, or of all for a leader that was not told yet. `None`: there is nothing to tell now.

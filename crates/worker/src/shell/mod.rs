@@ -30,8 +30,10 @@ use tokio::time::Instant;
 use crate::config::WorkerConfig;
 use crate::core::{Core, Counts, Effect, Mode, Stop};
 use crate::process::report::Report;
+use crate::process::samples::Samples;
 use crate::process::spawn;
 use crate::store::{At, Folders, Owed, Records};
+use crate::watchdog::START;
 
 pub(crate) use find::sees_manager;
 pub(crate) use restore::restore;
@@ -64,6 +66,7 @@ pub(crate) struct Shell {
     pub(crate) swim: Swim,
     pub(crate) scope: TaskScope,
     pub(crate) clock: Clock,
+    pub(crate) samples: Arc<Samples>,
     inherit: Arc<Vec<(OsString, OsString)>>,
     engine: Mutex<Engine>,
     /// Counts the attempts that ended.
@@ -93,6 +96,8 @@ impl Shell {
         let core = Core::new(parts.config.limits.clone(), parts.me.generation);
         let engine =
             Engine { core, running: BTreeMap::new(), owed: BTreeMap::new(), heralds: BTreeMap::new() };
+        let mut inherit = spawn::inherited();
+        inherit.push((START.into(), start_mark(&parts.me).into()));
         Arc::new(Self {
             config: parts.config,
             me: parts.me,
@@ -104,7 +109,8 @@ impl Shell {
             scope: parts.scope,
             epoch: parts.clock.now(),
             clock: parts.clock,
-            inherit: Arc::new(spawn::inherited()),
+            samples: Arc::default(),
+            inherit: Arc::new(inherit),
             engine: Mutex::new(engine),
             ended: watch::Sender::new(0),
         })
@@ -148,6 +154,7 @@ impl Shell {
     fn drop_job(self: &Arc<Self>, engine: &mut Engine, job: JobId) {
         let dropped: Vec<At> = engine.owed.keys().filter(|at| at.job == job).copied().collect();
         dropped.iter().for_each(|at| drop(engine.owed.remove(at)));
+        self.samples.forget(job);
         if let Some(wake) = engine.heralds.get(&job) {
             wake.notify_one();
         }
@@ -165,7 +172,10 @@ impl Shell {
     }
 
     /// Runs blocking work.
-    async fn on_disk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub(crate) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         self.scope.spawn_blocking(DISK, work).await
     }
 
@@ -192,6 +202,11 @@ impl Shell {
         };
         tokio::time::timeout(within, looking).await.is_ok()
     }
+}
+
+/// Names one start of one worker: the watchdog knows its attempts by it.
+pub(crate) fn start_mark(me: &NodeRef) -> String {
+    format!("{}.{}", me.id, me.generation.0)
 }
 
 impl Engine {

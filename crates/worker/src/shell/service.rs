@@ -6,16 +6,20 @@ use std::time::Duration;
 use muster_link::{Service, router};
 use muster_wire::rpc::RpcError;
 use muster_wire::rpc::worker::{
-    AdoptJob, ForgetJob, ReadShardLog, ReleaseReservation, Reserve, StartShard, StopReply, StopShards,
+    AdoptJob, DescribeWorker, DrainWorker, ForgetJob, ReadShardLog, ReleaseReservation, Reserve, StartShard,
+    StopReply, StopShards,
 };
 
 use super::Shell;
+use crate::worker::Worker;
 
 /// A stop is answered after this at the latest; most processes end within.
 const STOP_ANSWER: Duration = Duration::from_millis(250);
 
-/// Answers calls 100 to 106.
-pub(crate) fn service(shell: &Arc<Shell>) -> Arc<dyn Service> {
+/// Answers calls 100 to 108.
+pub(crate) fn service(worker: &Arc<Worker>) -> Arc<dyn Service> {
+    let shell = &worker.shell;
+    let (described, drained) = (worker.clone(), worker.clone());
     let (a, b, c, d) = (shell.clone(), shell.clone(), shell.clone(), shell.clone());
     let (e, f, g) = (shell.clone(), shell.clone(), shell.clone());
     router()
@@ -30,6 +34,17 @@ pub(crate) fn service(shell: &Arc<Shell>) -> Arc<dyn Service> {
         .on(move |_, call: ReadShardLog| {
             let shell = g.clone();
             async move { shell.read_log(call).await }
+        })
+        .on(move |_, _: DescribeWorker| {
+            let report = described.report();
+            async move { Ok(report) }
+        })
+        .on(move |_, call: DrainWorker| {
+            let worker = drained.clone();
+            async move {
+                worker.set_draining(call.draining).await;
+                Ok(worker.report())
+            }
         })
         .build()
 }

@@ -15,6 +15,8 @@ pub(crate) struct Folders {
     pub(crate) logs: PathBuf,
     pub(crate) running: PathBuf,
     pub(crate) results: PathBuf,
+    /// A file that is there while the worker drains.
+    pub(crate) draining: PathBuf,
 }
 
 impl Folders {
@@ -29,6 +31,7 @@ impl Folders {
             logs: logs.canonicalize()?,
             running: data_dir.join("running"),
             results: data_dir.join("results"),
+            draining: data_dir.join("draining"),
         };
         for folder in [&folders.jobs, &folders.running, &folders.results] {
             std::fs::create_dir_all(folder)?;

@@ -42,7 +42,7 @@ pub use register_workflow::RegisterWorkflow;
 pub use release_job_leadership::ReleaseJobLeadership;
 pub use takeover_job_leadership::TakeoverJobLeadership;
 pub use track_remote_job::{TrackRemoteJob, TrackScope};
-pub use update_context::UpdateContext;
+pub use update_context::{ContextChanged, UpdateContext};
 pub use update_job_status::UpdateJobStatus;
 pub use update_workflow_progress::{AttemptProgress, UpdateWorkflowProgress};
 pub use update_workflow_status::UpdateWorkflowStatus;

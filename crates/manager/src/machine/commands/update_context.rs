@@ -24,6 +24,15 @@ pub struct UpdateContext {
     pub updates: Updates,
 }
 
+/// What a change of the context came to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ContextChanged {
+    /// The version now.
+    pub version: u64,
+    /// The values before, by key.
+    pub previous: Updates,
+}
+
 impl Apply<ManagerJob> for UpdateContext {
     fn apply(self, state: &mut ManagerJob, _: Stamp) -> Outcome {
         outcome(self.update(state))
@@ -41,13 +50,14 @@ impl UpdateContext {
 
     fn merge(self, record: &mut JobRecord) -> Result<Outcome, Reason> {
         let context = &mut record.context;
-        if context.holds(&self.updates) {
-            return Ok(Outcome::noop(&self.updates));
-        }
         let version = context.version();
+        if context.holds(&self.updates) {
+            return Ok(Outcome::noop(&ContextChanged { version, previous: self.updates }));
+        }
         let expected = self.expected_version.unwrap_or(version);
         ensure(expected == version, || Reason::Conflict { version })?;
-        Ok(Outcome::applied(&context.merge(self.updates)?))
+        let previous = context.merge(self.updates)?;
+        Ok(Outcome::applied(&ContextChanged { version: context.version(), previous }))
     }
 
     fn merge_from(self, record: &mut JobRecord, key: AttemptKey) -> Result<Outcome, Reason> {
@@ -56,7 +66,8 @@ impl UpdateContext {
         let last = row.last.as_mut().filter(|last| accepted & (last.attempt == key.attempt));
         let last = last.ok_or(Reason::Stale)?;
         if last.context_merged {
-            return Ok(Outcome::noop(&Updates::new()));
+            let version = record.context.version();
+            return Ok(Outcome::noop(&ContextChanged { version, previous: Updates::new() }));
         }
         last.context_merged = true;
         record.put_row(key.workflow, key.shard, row);
@@ -64,7 +75,8 @@ impl UpdateContext {
         if let (Err(reason), Some(workflow)) = (&merged, record.workflows.get_mut(&key.workflow)) {
             workflow.note_unmergeable(&reason.to_string());
         }
-        Ok(Outcome::applied(&merged.unwrap_or_default()))
+        let previous = merged.unwrap_or_default();
+        Ok(Outcome::applied(&ContextChanged { version: record.context.version(), previous }))
     }
 }
 
@@ -78,9 +90,10 @@ mod tests {
     #[test]
     fn a_change_answers_the_previous_values_and_raises_the_version_by_one() {
         let mut world = World::registered();
-        assert_eq!(world.applied(&set_context("rows", "1")).unwrap()["rows"], None);
-        let previous = world.applied(&set_context("rows", "2")).unwrap();
-        assert_eq!(previous["rows"], Some(ContextValue::string("1")));
+        assert_eq!(world.applied(&set_context("rows", "1")).unwrap().previous["rows"], None);
+        let changed = world.applied(&set_context("rows", "2")).unwrap();
+        assert_eq!(changed.previous["rows"], Some(ContextValue::string("1")));
+        assert_eq!(changed.version, 2);
         assert_eq!(world.record().context.version(), 2);
     }
 
