@@ -1,14 +1,17 @@
 //! Measurements of a whole cluster of processes on one machine.
 
+mod churn;
 mod disk;
 mod failover;
 mod figures;
 mod jobs;
+mod large;
+mod submit;
 
 use crate::{Cluster, Topology};
 
 /// What is measured, by name.
-const ALL: [&str; 3] = ["submit", "jobs", "failover"];
+const ALL: [&str; 5] = ["submit", "jobs", "failover", "large", "churn"];
 
 /// Runs the named benches, or all.
 pub async fn run(wanted: &[String]) -> anyhow::Result<()> {
@@ -16,19 +19,26 @@ pub async fn run(wanted: &[String]) -> anyhow::Result<()> {
     anyhow::ensure!(unknown.is_none(), "unknown bench {unknown:?}; known: {}", ALL.join(", "));
     println!("| what | figure |\n|---|---|");
     disk::fdatasync_rate()?;
-    let mut cluster = Cluster::prepare(Topology::HA)?;
-    cluster.set("limits.submissions", "0");
-    cluster.start_all().await?;
     for name in ALL.iter().filter(|name| wanted.is_empty() || wanted.iter().any(|want| want == *name)) {
-        one(name, &mut cluster).await?;
+        one(name).await?;
     }
     disk::fdatasync_rate()
 }
 
-async fn one(name: &str, cluster: &mut Cluster) -> anyhow::Result<()> {
+async fn one(name: &str) -> anyhow::Result<()> {
     match name {
-        "submit" => jobs::submit_to_ack(cluster).await,
-        "jobs" => jobs::end_to_end(cluster).await,
-        _ => failover::gate_leader(cluster).await,
+        "submit" => submit::submit_to_ack(&start(Topology::HA).await?).await,
+        "jobs" => jobs::all(&start(jobs::TOPOLOGY).await?).await,
+        "large" => large::all(&start(jobs::TOPOLOGY).await?).await,
+        "churn" => churn::memory(&start(jobs::TOPOLOGY).await?).await,
+        _ => failover::gate_leader(&mut start(Topology::HA).await?).await,
     }
+}
+
+/// A cluster of its own for each bench, so that none measures what another left.
+async fn start(topology: Topology) -> anyhow::Result<Cluster> {
+    let mut cluster = Cluster::prepare(topology)?;
+    cluster.set("limits.submissions", "0");
+    cluster.start_all().await?;
+    Ok(cluster)
 }

@@ -316,6 +316,32 @@ impl Cluster {
         Ok(self.http.get(url).send().await?.error_for_status()?.text().await?)
     }
 
+    /// A call of a node's HTTP API with a body of a content type; the answer's status and text.
+    pub async fn send(
+        &self,
+        method: reqwest::Method,
+        (name, path): (&str, &str),
+        (content_type, body): (&str, &str),
+    ) -> anyhow::Result<(reqwest::StatusCode, String)> {
+        let url = format!("http://{}{path}", self.plan(name)?.http());
+        let request = self.http.request(method, url).header("content-type", content_type);
+        let answer = request.body(body.to_owned()).send().await?;
+        Ok((answer.status(), answer.text().await?))
+    }
+
+    /// A call with a JSON body that holds only for a version.
+    pub async fn send_if(
+        &self,
+        method: reqwest::Method,
+        (name, path): (&str, &str),
+        (version, body): (&str, &str),
+    ) -> anyhow::Result<(reqwest::StatusCode, String)> {
+        let url = format!("http://{}{path}", self.plan(name)?.http());
+        let request = self.http.request(method, url).header("content-type", "application/json");
+        let answer = request.header("if-match", version).body(body.to_owned()).send().await?;
+        Ok((answer.status(), answer.text().await?))
+    }
+
     /// The sum of a metric over some nodes; nodes that do not answer count nothing.
     pub async fn metric(&self, roles: &[Role], metric: &str, labels: &str) -> f64 {
         let mut total = 0.0;

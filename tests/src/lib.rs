@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod config;
 pub mod metrics;
 pub mod process;
+pub mod soak;
 pub mod wait;
 
 pub use cluster::{Cluster, Topology};

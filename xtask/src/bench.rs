@@ -1,4 +1,4 @@
-//! `cargo xtask bench [submit|jobs|failover]`: builds with optimisations and measures a cluster of processes.
+//! `cargo xtask bench [submit|jobs|failover|large|churn]`: builds with optimisations and measures a cluster of processes.
 
 use anyhow::Context;
 

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod complexity;
 mod fix;
+mod soak;
 mod sources;
 mod tools;
 mod verdict;
@@ -39,8 +40,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        about: "[submit|jobs|failover]  measure a cluster of processes beside the raw disk",
+        about: "[submit|jobs|failover|large|churn]  measure a cluster of processes beside the raw disk",
         run: bench::run,
+    },
+    Subcommand {
+        name: "soak",
+        about: "manager [SECONDS] [JOBS] [SEED] | properties [SEQUENCES]  hold what must hold under faults, for long",
+        run: soak::run,
     },
     Subcommand { name: "fix", about: "apply clippy's suggestions and format", run: fix::run },
 ];

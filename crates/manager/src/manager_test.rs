@@ -9,7 +9,7 @@ use muster_wire::api::{Health, JobList, JobView, Page, Problem, Submitted, Worke
 use muster_wire::job::{CancelScope, Digest, Exit, JobStatus, WorkflowStatus};
 use muster_wire::rpc::RpcError;
 use muster_wire::rpc::manager::{CancelReply, DescribeDatacenter};
-use muster_wire::rpc::worker::{FindJobLeader, ProgressRow, ReportShardProgress, ResultReply};
+use muster_wire::rpc::worker::{FindJobLeader, ProgressRow, ReportShardProgress, ResultReply, ShardWindow};
 use muster_wire::spec::ContextValue;
 use muster_wire::{Attempt, Role, Shard, Token, WorkflowIx};
 
@@ -186,7 +186,13 @@ async fn progress_reaches_the_gate_and_the_job_runs() {
         state: muster_wire::job::AttemptState::Running,
         fraction: 0.5,
         started_at_ms: 1,
-        stats: [("rows".to_owned(), total)].into(),
+        stats: Default::default(),
+    };
+    let window = ShardWindow {
+        workflow: WorkflowIx(0),
+        start_ms: 0,
+        counters: [("rows".to_owned(), total)].into(),
+        histograms: Default::default(),
     };
     let (job, token, worker_ref) = (call.job, started.token, worker.me.clone());
     let report = ReportShardProgress {
@@ -194,8 +200,8 @@ async fn progress_reaches_the_gate_and_the_job_runs() {
         token,
         worker: worker_ref,
         rows: vec![row],
-        clock_ms: 0,
-        windows: Vec::new(),
+        clock_ms: 1_500,
+        windows: vec![window],
     };
     worker.tell_progress(&started, report).await.unwrap();
     let half = || {
@@ -206,12 +212,12 @@ async fn progress_reaches_the_gate_and_the_job_runs() {
             .any(|told| told.status == JobStatus::Running && told.workflows[0].progress == 0.5)
     };
     until("half is told", half).await;
-    let view = dc[0].manager.node.coordinator.watch(job).unwrap().borrow().clone();
-    let record = view.state.record().unwrap();
-    assert_eq!(
-        record.stats().windows(WorkflowIx(0)).map(|(_, window)| window.counters["rows"].sum).sum::<f64>(),
-        8.0
-    );
+    let rows = || {
+        let view = dc[0].manager.node.coordinator.watch(job).unwrap().borrow().clone();
+        let record = view.state.record().unwrap();
+        record.stats().windows(WorkflowIx(0)).map(|(_, window)| window.counters["rows"].sum).sum::<f64>()
+    };
+    until("the window is in the log", || rows() == 8.0).await;
     worker.end(&started, Exit::code(0)).await;
     assert_eq!(gate.end_of(job).await.result.status, JobStatus::Completed);
 }

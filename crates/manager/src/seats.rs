@@ -108,6 +108,11 @@ impl Load {
         self.lock().told.insert(worker, (now, free));
     }
 
+    /// What workers told of full cores is old.
+    pub(crate) fn forget_told(&self) {
+        self.lock().told.clear();
+    }
+
     /// Cores of a worker that are believed to be free: other managers use it too, and it told of late.
     pub(crate) fn free(&self, seat: &Seat, now: Instant) -> u32 {
         let book = self.lock();

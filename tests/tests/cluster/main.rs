@@ -7,13 +7,16 @@
 )]
 
 mod cancel;
+mod commands;
 mod crash_windows;
 mod failover;
 mod founding;
 mod happy;
 mod http;
 mod idempotency;
+mod managers;
 mod pause;
 mod program;
 mod resources;
+mod soak;
 mod support;

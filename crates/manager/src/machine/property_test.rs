@@ -349,8 +349,14 @@ fn policy() -> impl Strategy<Value = OnWorkflowFailure> {
     prop_oneof![Just(OnWorkflowFailure::Fail), Just(OnWorkflowFailure::Continue)]
 }
 
+/// Sequences to try: some in every test run, a long campaign where asked for.
+fn cases() -> u32 {
+    let wanted = std::env::var("MUSTER_PROPERTY_CASES").ok();
+    wanted.and_then(|text| text.parse().ok()).unwrap_or(1_500)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_keeps_the_invariants(

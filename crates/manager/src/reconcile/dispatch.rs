@@ -7,7 +7,7 @@ use muster_runtime::{crash_point, random};
 use muster_wire::job::AttemptKey;
 use muster_wire::{NodeRef, Shard, WorkflowIx};
 
-use super::reserve::{Wish, release_all, reserve_each};
+use super::reserve::{Wish, ask_all, release_all, reserve_each};
 use super::{Job, acting, gang, reconciler};
 use crate::draft::{Draft, Pushed};
 use crate::machine::JobRecord;
@@ -76,11 +76,29 @@ impl Dispatch {
         let wish = Wish::new(record, ix);
         let mut places = workflow_places(&self.shared, record, ix);
         let keys: Vec<AttemptKey> = batch.iter().map(|shard| next_attempt(record, ix, *shard)).collect();
-        let held = reserve_each(&self.shared, job, (&wish, &keys, &mut places)).await;
+        let mut held = reserve_each(&self.shared, job, (&wish, &keys, &mut places)).await;
+        if held.is_empty() {
+            held = self.knock(job, record, (&wish, &keys)).await;
+        }
         match commit_held(&self.shared, job, (&wish, &held)).await {
             Round::Placed => placed(held.len(), shards.len()),
             other => other,
         }
+    }
+
+    /// Nothing is believed to be free: some worker is asked nevertheless, and tells when it is this job's turn.
+    async fn knock(
+        &self,
+        job: &Job,
+        record: &JobRecord,
+        (wish, keys): (&Wish, &[AttemptKey]),
+    ) -> Vec<(AttemptKey, NodeRef)> {
+        let Some(first) = keys.first() else { return Vec::new() };
+        let mut places = idle_places(&self.shared, record, first.workflow);
+        places.retain(|place| place.free >= wish.cores);
+        let at = random::below(places.len().max(1) as u64) as usize;
+        let Some(door) = places.get(at).cloned() else { return Vec::new() };
+        ask_all(&self.shared, job, (wish, vec![(*first, door.node)], &mut places)).await.0
     }
 
     /// A workflow whose command names what is not there fails with the reason.
@@ -157,6 +175,14 @@ pub(super) fn next_attempt(record: &JobRecord, workflow: WorkflowIx, shard: Shar
 pub(super) fn workflow_places(shared: &Shared, record: &JobRecord, ix: WorkflowIx) -> Vec<Place> {
     let Some(spec) = record.spec().workflow(ix) else { return Vec::new() };
     let mut places = places(&shared.seats(), &spec.constraints, |node| shared.load.used(node.id));
+    places.retain(|place| !record.nodes().is_gone(&place.node));
+    places
+}
+
+/// The same, with all their cores.
+pub(super) fn idle_places(shared: &Shared, record: &JobRecord, ix: WorkflowIx) -> Vec<Place> {
+    let Some(spec) = record.spec().workflow(ix) else { return Vec::new() };
+    let mut places = places(&shared.seats(), &spec.constraints, |_| 0);
     places.retain(|place| !record.nodes().is_gone(&place.node));
     places
 }

@@ -127,7 +127,7 @@ async fn reserve(
     (wish, key, node): (&Wish, AttemptKey, &NodeRef),
 ) -> Result<Reservation, CallError> {
     let (token, cores, rank, gang) = (job.token(), wish.cores, wish.rank, wish.gang);
-    let call = Reserve { job: job.job, token, key, cores, rank, gang };
+    let call = Reserve { job: job.job, token, key, cores, rank, gang, manager: Some(job.me.clone()) };
     shared.links.call_node(node, &call, RESERVE_WITHIN).await
 }
 

@@ -20,7 +20,7 @@ use muster_wire::rpc::manager::{
     CancelJob, ChangeContext, DescribeDatacenter, ExplainJob, ListWorkers, ReadContext, ReadJobLog,
     ReadStats, SetWorkerDraining, SubmitJob,
 };
-use muster_wire::rpc::worker::{FindJobLeader, ReportShardProgress, ReportShardResult};
+use muster_wire::rpc::worker::{CoresFree, FindJobLeader, ReportShardProgress, ReportShardResult};
 use muster_wire::rpc::{Call, RpcError};
 
 use crate::shared::Shared;
@@ -42,6 +42,7 @@ pub(crate) fn service(shared: &Arc<Shared>) -> Arc<dyn Service> {
     let calls = on::<SetWorkerDraining, _, _>(calls, shared, workers::set_draining);
     let calls = on::<ReportShardProgress, _, _>(calls, shared, report::progress);
     let calls = on::<ReportShardResult, _, _>(calls, shared, report::result);
+    let calls = on::<CoresFree, _, _>(calls, shared, report::room);
     on::<FindJobLeader, _, _>(calls, shared, leader::find).build()
 }
 

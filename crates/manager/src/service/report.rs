@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_wire::rpc::worker::{ReportShardProgress, ReportShardResult, ResultReply};
+use muster_wire::rpc::worker::{CoresFree, ReportShardProgress, ReportShardResult, ResultReply};
 use muster_wire::rpc::{Ack, RpcError};
 
 use super::submit::pass_on;
@@ -25,4 +25,11 @@ pub(super) async fn result(shared: Arc<Shared>, call: ReportShardResult) -> Resu
         }
         answer => answer,
     }
+}
+
+/// A worker has room for a job that waits.
+pub(super) async fn room(shared: Arc<Shared>, call: CoresFree) -> Result<Ack, RpcError> {
+    shared.load.forget_told();
+    shared.poke(call.job);
+    Ok(Ack {})
 }

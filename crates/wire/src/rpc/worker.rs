@@ -26,6 +26,7 @@ calls! {
     130 => ReportShardProgress -> Ack,
     131 => ReportShardResult -> ResultReply,
     132 => FindJobLeader -> JobLeader,
+    133 => CoresFree -> Ack,
 }
 
 /// How urgent a dispatch is: smaller sorts first.
@@ -54,6 +55,9 @@ pub struct Reserve {
     pub rank: Rank,
     /// All shards of the workflow start together.
     pub gang: bool,
+    /// Who is told with [`CoresFree`] when there is room after a `Full`.
+    #[serde(default)]
+    pub manager: Option<NodeRef>,
 }
 
 /// The worker's answer to [`Reserve`].
@@ -338,4 +342,12 @@ pub struct JobLeader {
     pub manager: NodeRef,
     /// Its token.
     pub token: Token,
+}
+
+/// A worker that had no room for a job has some now, and keeps it for that job for a quarter of a second. A hint: it may
+/// be lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CoresFree {
+    /// The job whose turn it is.
+    pub job: JobId,
 }

@@ -36,26 +36,29 @@ impl Core {
         if self.holds.is_behind_gang(call.rank, now) {
             return Reservation::Full { cores_free: 0 };
         }
-        if !self.has_room(call) {
+        if !self.has_room(call, now) {
             self.note_refused(call, now);
             return Reservation::Full { cores_free: self.cores_free() };
         }
+        self.waiters.took(call.rank, call.cores);
         let hold_ms = self.holds.hold(call, now).as_millis() as u64;
         Reservation::Held { generation: self.generation, hold_ms }
     }
 
     /// What the attempt holds already counts as room: the hold is renewed.
-    fn has_room(&self, call: &Reserve) -> bool {
+    fn has_room(&self, call: &Reserve, now: Duration) -> bool {
         let held = self.holds.cores_of(call.job, call.key);
         let places = self.open + self.owed + self.holds.len();
         let place = held.is_some() || places < self.limits.results_max;
-        place && self.cores_free().saturating_add(held.unwrap_or(0)) >= call.cores
+        let kept = self.waiters.kept_from(call.rank, now);
+        place && self.cores_free().saturating_sub(kept).saturating_add(held.unwrap_or(0)) >= call.cores
     }
 
-    /// A gang that can never fit here keeps nobody waiting.
+    /// What can never fit here keeps nobody waiting.
     fn note_refused(&mut self, call: &Reserve, now: Duration) {
         if call.cores <= self.limits.cores {
             self.holds.note_refused(call, now);
+            self.waiters.note(call, now);
         }
     }
 
@@ -68,6 +71,7 @@ impl Core {
     ) -> Result<Ack, RpcError> {
         self.observe(Claim { job: call.job, token: call.token, now }, out)?;
         self.holds.release(call.job, call.key);
+        self.offer(now, out);
         Ok(Ack {})
     }
 

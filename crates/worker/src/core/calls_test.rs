@@ -51,7 +51,7 @@ pub(super) fn secs(n: u64) -> Duration {
 
 pub(super) fn reserve(key: AttemptKey, token: u64) -> Reserve {
     let rank = Rank { inverse_priority: 50, created_at_ms: 1, job: JOB };
-    Reserve { job: JOB, token: Token(token), key, cores: 1, rank, gang: false }
+    Reserve { job: JOB, token: Token(token), key, cores: 1, rank, gang: false, manager: None }
 }
 
 pub(super) fn start(key: AttemptKey, token: u64) -> StartShard {

@@ -15,12 +15,13 @@ use std::time::Duration;
 use muster_wire::job::AttemptKey;
 use muster_wire::rpc::RpcError;
 use muster_wire::rpc::worker::StartShard;
-use muster_wire::{Generation, JobId, Token};
+use muster_wire::{Generation, JobId, NodeRef, Token};
 
 mod calls;
 mod holds;
 mod job;
 mod turns;
+mod waiters;
 
 #[cfg(test)]
 mod calls_test;
@@ -32,6 +33,7 @@ pub use turns::{Restored, Verdict};
 
 use holds::Holds;
 use job::Job;
+use waiters::Waiters;
 
 /// How far above the known token a new one may be.
 const TOKEN_LEAP_MAX: u64 = 1 << 20;
@@ -98,6 +100,8 @@ pub enum Effect {
     Wake(JobId),
     /// The job is over here: drop its results and directories.
     Drop(JobId),
+    /// There is room now for this job: tell its manager.
+    Room(NodeRef, JobId),
 }
 
 /// A worker's figures.
@@ -134,6 +138,7 @@ pub struct Core {
     mode: Mode,
     jobs: BTreeMap<JobId, Job>,
     holds: Holds,
+    waiters: Waiters,
     cores_running: u32,
     open: usize,
     owed: usize,
@@ -144,7 +149,17 @@ impl Core {
     pub fn new(limits: Limits, generation: Generation) -> Self {
         let holds = Holds::new(limits.hold, limits.gang_pause);
         let jobs = BTreeMap::new();
-        Self { limits, generation, mode: Mode::Open, jobs, holds, cores_running: 0, open: 0, owed: 0 }
+        Self {
+            limits,
+            generation,
+            mode: Mode::Open,
+            jobs,
+            holds,
+            waiters: Waiters::default(),
+            cores_running: 0,
+            open: 0,
+            owed: 0,
+        }
     }
 
     /// Does it take work?
@@ -175,6 +190,15 @@ impl Core {
     /// Cores neither held nor running.
     pub fn cores_free(&self) -> u32 {
         self.limits.cores.saturating_sub(self.holds.cores()).saturating_sub(self.cores_running)
+    }
+
+    /// Whoever's turn it is, is told.
+    pub fn offer(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        if self.mode != Mode::Open || self.waiters.is_empty() {
+            return;
+        }
+        let told = self.waiters.turn(self.cores_free(), now);
+        out.extend(told.into_iter().map(|(manager, job)| Effect::Room(manager, job)));
     }
 
     /// Checks the token of a caller and learns it. Hearing from the manager is contact with it.

@@ -140,6 +140,7 @@ impl Core {
     /// Time has passed: reservations expire, orphans are stopped, idle jobs are dropped.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Effect>) {
         self.holds.expire(now);
+        self.offer(now, out);
         self.stop_orphans(now, out);
         self.drop_idle(now, out);
     }

@@ -83,6 +83,7 @@ impl Shell {
             if verdict == Verdict::Drop {
                 engine.owed.remove(&at);
             }
+            engine.core.offer(self.now(), &mut out);
             out.into_iter().for_each(|effect| self.carry_out(&mut engine, effect));
             verdict
         };

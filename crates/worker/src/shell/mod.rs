@@ -23,6 +23,7 @@ use std::time::Duration;
 use muster_link::Links;
 use muster_runtime::{Clock, TaskKind, TaskScope};
 use muster_swim::Swim;
+use muster_wire::rpc::worker::CoresFree;
 use muster_wire::{JobId, NodeRef, Token};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ pub(crate) use restore::restore;
 pub(crate) use service::service;
 
 const CLEAN_UP: TaskKind = TaskKind::new("worker_clean_up");
+const ROOM: TaskKind = TaskKind::new("worker_room");
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
 const DISK: TaskKind = TaskKind::new("worker_disk");
 
 /// What the shell is made of.
@@ -147,7 +150,18 @@ impl Shell {
             Effect::Stop(job, key, stop) => engine.stop(At::new(job, key), stop),
             Effect::Wake(job) => herald::wake(self, engine, job),
             Effect::Drop(job) => self.drop_job(engine, job),
+            Effect::Room(manager, job) => self.tell_room(manager, job),
         }
+    }
+
+    /// A hint: a manager that does not get it asks again by itself.
+    fn tell_room(self: &Arc<Self>, manager: NodeRef, job: JobId) {
+        let shell = self.clone();
+        self.scope.spawn_until_stop(ROOM, async move {
+            if let Err(error) = shell.links.call_node(&manager, &CoresFree { job }, ROOM_WITHIN).await {
+                tracing::debug!(%job, %error, "a manager was not told that there is room");
+            }
+        });
     }
 
     /// Files go in a task of their own: it is not urgent, and the next start does what this one could not.

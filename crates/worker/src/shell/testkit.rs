@@ -127,7 +127,7 @@ impl Manager {
 
 pub(super) fn reserve(key: AttemptKey) -> Reserve {
     let rank = Rank { inverse_priority: 50, created_at_ms: 1, job: JOB };
-    Reserve { job: JOB, token: Token(1), key, cores: 1, rank, gang: false }
+    Reserve { job: JOB, token: Token(1), key, cores: 1, rank, gang: false, manager: None }
 }
 
 fn node(number: u32, addr: &str) -> NodeRef {

@@ -1,0 +1,35 @@
+//! `cargo xtask soak manager [SECONDS] [JOBS] [SEED]`: runs a cluster of processes under faults.
+//! `cargo xtask soak properties [SEQUENCES]`: tries many sequences of commands on the managers' machine.
+
+use anyhow::Context;
+
+use crate::tools;
+use crate::verdict::Verdict;
+
+const BUILD: &[&str] = &["build", "-p", "muster-tests", "--bins"];
+const RUN: &[&str] = &["run", "--quiet", "-p", "muster-tests", "--bin", "muster-soak", "--"];
+
+const PROPERTIES: &[&str] = &["test", "--release", "-p", "muster-manager", "--lib", "property_test"];
+/// Sequences of a long campaign.
+const SEQUENCES: &str = "100000";
+
+/// Runs the soak of that name.
+pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
+    match names.first().map(String::as_str) {
+        Some("properties") => properties(names.get(1).map_or(SEQUENCES, String::as_str)),
+        _ => cluster(names),
+    }
+}
+
+fn properties(sequences: &str) -> anyhow::Result<Verdict> {
+    let mut cargo = tools::cargo(PROPERTIES);
+    let status = cargo.env("MUSTER_PROPERTY_CASES", sequences).status().context("cannot run cargo")?;
+    Ok(Verdict::from_status(status))
+}
+
+fn cluster(names: &[String]) -> anyhow::Result<Verdict> {
+    let built = tools::cargo(BUILD).status().context("cannot run cargo")?;
+    anyhow::ensure!(built.success(), "the build failed");
+    let status = tools::cargo(RUN).args(names).status().context("cannot run cargo")?;
+    Ok(Verdict::from_status(status))
+}
