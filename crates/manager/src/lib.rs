@@ -46,6 +46,8 @@ pub fn main_with(arguments: Vec<OsString>) -> ExitCode {
 }
 
 #[cfg(test)]
+mod acceptance_test;
+#[cfg(test)]
 mod manager_test;
 #[cfg(test)]
 mod testkit;

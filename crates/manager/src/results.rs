@@ -182,9 +182,11 @@ fn answer(pushed: &Pushed, reply: Option<&EntryReply>) -> Answer {
     match refusal {
         None => Ok(ResultReply::Recorded),
         Some(Reason::AlreadyRecorded) => Ok(ResultReply::AlreadyRecorded),
-        Some(Reason::Stale) => Ok(stale()),
+        // What cannot be recorded now cannot be later either: the worker drops it.
+        Some(Reason::Stale | Reason::Gone { .. } | Reason::Malformed { .. }) => Ok(stale()),
         Some(Reason::Fenced { by }) => Err(RpcError::Fenced { by: *by }),
-        Some(reason) => Err(RpcError::Refused { why: reason.to_string() }),
+        Some(Reason::UnknownJob) => Err(RpcError::UnknownJob),
+        Some(_) => Err(RpcError::Busy { retry_after_ms: 100 }),
     }
 }
 

@@ -321,8 +321,7 @@ pub struct DcResult {
     pub context: BTreeMap<String, ContextValue>,
     /// Attempts that were cancelled without the worker's confirmation, and errors met.
     pub errors: Vec<String>,
-    /// The job's numbers over time there, at a resolution that keeps them below 64 KiB; what `ReadStats` answers while
-    /// the managers know the job.
+    /// The job's numbers over time there, below 64 KiB: what `ReadStats` answers while the managers know the job.
     #[serde(default)]
     pub stats: StatsHistory,
     /// The final version of the context.

@@ -14,12 +14,18 @@ pub const HISTOGRAM_SCALE: u8 = 4;
 
 /// Counts by bucket: bucket `b` holds values in `[2^(b/scale), 2^((b+1)/scale))`. The smallest bucket also holds what
 /// is not above zero.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Histogram {
     /// Buckets per power of two. Only histograms of one scale can be merged.
     pub scale: u8,
     /// Counts, by bucket.
     pub buckets: BTreeMap<i16, u64>,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Histogram {

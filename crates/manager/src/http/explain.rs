@@ -74,8 +74,13 @@ pub(super) async fn stats(
     let view = shared.coordinator.read(job, Consistency::Linearizable, READ_WITHIN).await?;
     let record = view.state.record().ok_or_else(Problem::unknown_job)?;
     let workflow = params.workflow.as_deref().map(|wanted| position(record.spec(), wanted)).transpose()?;
-    let call =
-        ReadStats { job, workflow, from_ms: params.from_ms()?, step_ms: params.step_ms()?, forwarded: false };
+    let call = ReadStats {
+        job,
+        workflow,
+        from_ms: params.begin_ms()?,
+        step_ms: params.width_ms()?,
+        forwarded: false,
+    };
     let history = explain::stats(shared.clone(), call).await.map_err(ProposeError::from)?;
     let document = |window: &_| stats_view(record.spec(), window);
     Ok(Json(Page { items: history.windows.iter().map(document).collect(), next_cursor: None }))
@@ -93,14 +98,14 @@ pub(super) fn position(spec: &JobSpec, wanted: &str) -> Answer<WorkflowIx> {
 }
 
 impl Params {
-    fn from_ms(&self) -> Answer<u64> {
+    fn begin_ms(&self) -> Answer<u64> {
         let Some(text) = &self.from else { return Ok(0) };
         let at: jiff::Timestamp =
             text.parse().map_err(|_| Problem::malformed("from: a time such as 2026-01-31T12:00:00Z"))?;
         Ok(u64::try_from(at.as_millisecond()).unwrap_or_default())
     }
 
-    fn step_ms(&self) -> Answer<u64> {
+    fn width_ms(&self) -> Answer<u64> {
         let Some(text) = &self.step else { return Ok(0) };
         muster_spec::parse_duration(text).map_err(|why| Problem::malformed(format!("step: {why}")))
     }

@@ -108,17 +108,25 @@ fn note_answer(
     places: &mut [Place],
     (node, answer): (&NodeRef, &Result<Reservation, CallError>),
 ) -> bool {
-    if let Ok(Reservation::Full { cores_free }) = answer {
-        shared.load.note_told(node.id, (shared.clock.now(), *cores_free));
+    if is_held(node, answer) {
+        return true;
     }
-    let free = match answer {
-        Ok(Reservation::Held { generation, .. }) if *generation == node.generation => return true,
-        Ok(Reservation::Full { cores_free }) => *cores_free,
-        Ok(_) | Err(_) => 0,
-    };
+    let free = told_free(answer);
+    shared.load.note_told(node.id, (shared.clock.now(), free));
     correct(places, node, free);
     shared.counts.note_refused();
     false
+}
+
+fn is_held(node: &NodeRef, answer: &Result<Reservation, CallError>) -> bool {
+    matches!(answer, Ok(Reservation::Held { generation, .. }) if *generation == node.generation)
+}
+
+const fn told_free(answer: &Result<Reservation, CallError>) -> u32 {
+    match answer {
+        Ok(Reservation::Full { cores_free }) => *cores_free,
+        Ok(_) | Err(_) => 0,
+    }
 }
 
 async fn reserve(

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::ending::{Ending, Status, exit_of_stop};
 use super::group::Group;
-use super::log::LogWriter;
+use super::log::{LiveTail, LogWriter};
 use super::pump::Recorder;
 use super::report::Report;
 use super::samples::Sampler;
@@ -40,6 +40,8 @@ pub(crate) struct Launch {
     pub(crate) inherit: Arc<Vec<(OsString, OsString)>>,
     pub(crate) clock: Clock,
     pub(crate) sampler: Sampler,
+    /// The end of the log while it is being written.
+    pub(crate) tail: LiveTail,
 }
 
 /// How to talk with a running attempt.
@@ -136,7 +138,8 @@ async fn watch_over(running: Running, launch: &Launch, controls: Controls, start
 }
 
 async fn open_log(launch: &Launch) -> Option<LogWriter> {
-    let log = LogWriter::create(launch.log.clone(), launch.log_bytes_max).await;
+    let live = launch.tail.clone();
+    let log = LogWriter::create(launch.log.clone(), launch.log_bytes_max, live).await;
     log.inspect_err(|error| tracing::warn!(%error, "cannot make a shard's log; it is dropped")).ok()
 }
 

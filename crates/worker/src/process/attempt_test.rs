@@ -88,6 +88,7 @@ impl Try {
             inherit: Arc::new(super::spawn::inherited()),
             clock: Clock::system(),
             sampler: sampler(),
+            tail: super::log::LiveTail::default(),
         };
         let (stop, orders) = watch::channel(None);
         let (tell, report) = watch::channel(Report::default());

@@ -106,14 +106,14 @@ impl Window {
         }
         let one = StatTotal { count: 1, sum: number, min: number, max: number };
         add(&mut self.counters, name, &one);
-        self.histograms.entry(name.to_owned()).or_insert_with(Histogram::new).record(number);
+        self.histograms.entry(name.to_owned()).or_default().record(number);
     }
 
     fn merge(&mut self, older: &Self) {
         older.counters.iter().for_each(|(name, total)| add(&mut self.counters, name, total));
         for (name, histogram) in &older.histograms {
             // All are made here, with one scale.
-            let _merged = self.histograms.entry(name.clone()).or_insert_with(Histogram::new).merge(histogram);
+            let _merged = self.histograms.entry(name.clone()).or_default().merge(histogram);
         }
     }
 
@@ -124,7 +124,8 @@ impl Window {
 }
 
 fn add(sum: &mut StatTotals, name: &str, more: &StatTotal) {
-    let Some(known) = sum.get_mut(name) else { return drop(sum.insert(name.to_owned(), more.clone())) };
+    let empty = || StatTotal { count: 0, sum: 0.0, ..more.clone() };
+    let known = sum.entry(name.to_owned()).or_insert_with(empty);
     known.count += more.count;
     known.sum += more.sum;
     known.min = known.min.min(more.min);

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::{Engine, Running, Shell, remove_folder};
 use crate::core::{Effect, Verdict, state_of};
 use crate::process::attempt::{self, Controls, Ended, Launch};
+use crate::process::log::LiveTail;
 use crate::process::report::Report;
 use crate::process::samples::Sampler;
 use crate::store::{At, Begun, Owed};
@@ -24,17 +25,18 @@ pub(super) fn start(shell: &Arc<Shell>, engine: &mut Engine, order: Box<StartSha
     let (stop, orders) = watch::channel(None);
     let (tell, report) = watch::channel(Report::default());
     let started_at_ms = shell.clock.unix_ms();
-    engine.running.insert(at, Running { stop, report, sequence: 0, started_at_ms });
+    let tail = LiveTail::default();
+    engine.running.insert(at, Running { stop, report, sequence: 0, started_at_ms, tail: tail.clone() });
     shell.carry_out(engine, Effect::Wake(order.job));
     let owner = shell.clone();
     shell.scope.spawn(ATTEMPT, |abort| async move {
         let controls = Controls { stop: orders, report: tell, abort };
-        owner.run(order, controls).await;
+        owner.run(order, controls, tail).await;
     });
 }
 
 impl Shell {
-    async fn run(self: Arc<Self>, order: Box<StartShard>, controls: Controls) {
+    async fn run(self: Arc<Self>, order: Box<StartShard>, controls: Controls, tail: LiveTail) {
         let at = At::new(order.job, order.key);
         self.note_begun(Begun::new(&order, self.clock.unix_ms())).await;
         let launch = Launch {
@@ -45,6 +47,7 @@ impl Shell {
             inherit: self.inherit.clone(),
             clock: self.clock.clone(),
             sampler: self.sampler(at),
+            tail,
         };
         let ended = attempt::run(&launch, controls).await;
         crash_point("worker.ended");

@@ -11,7 +11,7 @@ use muster_wire::rpc::manager::LogChunk;
 use muster_wire::rpc::worker::ReadShardLog;
 
 use super::{Shell, remove_folder};
-use crate::process::log::mark_of;
+use crate::process::log::{Layout, LiveTail, Spot, mark_of};
 use crate::store::At;
 
 /// The largest piece of one answer, bytes.
@@ -23,9 +23,10 @@ impl Shell {
     pub(super) async fn read_log(&self, call: ReadShardLog) -> Result<LogChunk, RpcError> {
         let at = At::new(call.job, call.key);
         // Asked before the file is read: what comes between is in the file.
-        let (runs, knows) = self.is_there(at);
+        let (tail, knows) = self.is_there(at);
+        let runs = tail.is_some();
         let path = self.folders.log(at);
-        let read = self.on_disk(move || read_piece(&path, &call)).await;
+        let read = self.on_disk(move || read_piece(&path, &call, tail)).await;
         let finished = |end, length| !runs && end >= length;
         match read.unwrap_or_else(|| Err(std::io::Error::other("the reader was stopped"))) {
             Ok((chunk, length)) => Ok(LogChunk { finished: finished(end_of(&chunk), length), ..chunk }),
@@ -33,10 +34,10 @@ impl Shell {
         }
     }
 
-    /// Does the attempt run, and is its job known?
-    fn is_there(&self, at: At) -> (bool, bool) {
+    /// The end of its log if the attempt runs; and is its job known?
+    fn is_there(&self, at: At) -> (Option<LiveTail>, bool) {
         let engine = self.engine();
-        (engine.running.contains_key(&at), engine.core.knows(at.job))
+        (engine.running.get(&at).map(|running| running.tail.clone()), engine.core.knows(at.job))
     }
 }
 
@@ -53,16 +54,55 @@ fn nothing(error: &std::io::Error, knows: bool) -> Result<LogChunk, RpcError> {
 }
 
 /// The piece, and the length of the whole.
-fn read_piece(path: &Path, call: &ReadShardLog) -> std::io::Result<(LogChunk, u64)> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
+fn read_piece(path: &Path, call: &ReadShardLog, tail: Option<LiveTail>) -> std::io::Result<(LogChunk, u64)> {
+    let file = File::open(path)?;
+    let layout = layout(path, &file, tail.as_ref())?;
     let limit = u64::from(call.limit).min(PIECE_BYTES_MAX);
-    let offset = call.offset.unwrap_or(length.saturating_sub(limit)).min(length);
-    file.seek(SeekFrom::Start(offset))?;
+    let offset = call.offset.unwrap_or(layout.length().saturating_sub(limit)).min(layout.length());
+    let (offset, bytes) = match layout.spot(offset, limit) {
+        Spot::Head(from, length) => (offset, read_at(file, from, length)?),
+        Spot::Gap => gap(&layout),
+        Spot::Tail(from, length) => (offset, read_tail(file, &layout, (tail, from, length))?),
+    };
+    let truncated = layout.left_out > 0;
+    Ok((LogChunk { offset, bytes, finished: false, truncated }, layout.length()))
+}
+
+/// Of a log that is being written, as its writer knows it; else by its mark; without one it is all head.
+fn layout(path: &Path, file: &File, tail: Option<&LiveTail>) -> std::io::Result<Layout> {
+    if let Some(tail) = tail {
+        return Ok(tail.layout());
+    }
+    let mark = std::fs::read(mark_of(path)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    match mark {
+        Some(layout) => Ok(layout),
+        None => Ok(Layout { head: file.metadata()?.len(), ..Layout::default() }),
+    }
+}
+
+fn read_at(mut file: File, from: u64, length: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes)?;
-    let truncated = mark_of(path).exists();
-    Ok((LogChunk { offset, bytes, finished: false, truncated }, length))
+    file.seek(SeekFrom::Start(from))?;
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A line stands for what is left out; it ends where the tail begins.
+fn gap(layout: &Layout) -> (u64, Vec<u8>) {
+    let line = layout.gap_line().into_bytes();
+    (layout.tail_start().saturating_sub(line.len() as u64), line)
+}
+
+fn read_tail(
+    file: File,
+    layout: &Layout,
+    (tail, from, length): (Option<LiveTail>, u64, u64),
+) -> std::io::Result<Vec<u8>> {
+    let gap = if layout.left_out > 0 { layout.gap_line().len() as u64 } else { 0 };
+    match tail {
+        Some(tail) => Ok(tail.bytes(from, length)),
+        None => read_at(file, layout.head + gap + from, length),
+    }
 }
 
 /// The logs of one job.

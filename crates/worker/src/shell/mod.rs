@@ -30,6 +30,7 @@ use tokio::time::Instant;
 
 use crate::config::WorkerConfig;
 use crate::core::{Core, Counts, Effect, Mode, Stop};
+use crate::process::log::LiveTail;
 use crate::process::report::Report;
 use crate::process::samples::Samples;
 use crate::process::spawn;
@@ -92,6 +93,8 @@ struct Running {
     /// Of the last row of progress.
     sequence: u64,
     started_at_ms: u64,
+    /// The end of its log.
+    tail: LiveTail,
 }
 
 impl Shell {

@@ -219,3 +219,38 @@ async fn a_forgotten_job_leaves_only_its_logs() {
     until(|| leftovers::find(&folder.path().canonicalize().unwrap().join("jobs")).is_empty()).await;
     worker.shutdown(SOON).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_end_of_a_long_log_is_followed_while_its_attempt_runs_and_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = Manager::start(1).await;
+    let worker = worker(folder.path(), &[&manager]).await;
+    manager.launch(&worker, key(0, 1), &format!("seq 1 300000; {WAITS}")).await;
+    until(|| work(folder.path(), 0).join("ready").exists()).await;
+    let tail = ReadShardLog { limit: 14, ..log(0, None) };
+    let chunk = manager.call(&worker, &tail).await.unwrap();
+    assert_eq!(
+        (chunk.bytes.as_slice(), chunk.finished, chunk.truncated),
+        (&b"299999\n300000\n"[..], false, true)
+    );
+    let_go(folder.path(), 0).await;
+    manager.results(1).await;
+    let next = chunk.offset + chunk.bytes.len() as u64;
+    until(|| is_empty(&folder.path().join("running"))).await;
+    let rest = manager.call(&worker, &log(0, Some(next))).await.unwrap();
+    assert_eq!((rest.bytes.as_slice(), rest.finished), (&b"went\n"[..], true));
+    // From the beginning: the head, a line for the gap, the tail.
+    let (mut text, mut offset) = (Vec::new(), 0);
+    loop {
+        let piece = manager.call(&worker, &log(0, Some(offset))).await.unwrap();
+        offset = piece.offset + piece.bytes.len() as u64;
+        text.extend(piece.bytes);
+        if piece.finished {
+            break;
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.starts_with("1\n2\n") && text.ends_with("300000\nwent\n"));
+    assert_eq!(text.matches("bytes left out]").count(), 1);
+    worker.shutdown(SOON).await.unwrap();
+}
