@@ -142,6 +142,13 @@ command = ["sleep", "3"]
     assert!(status("other").is_success());
 }
 
+/// A job of four shards that wait for a file.
+fn waits(name: &str, go: &str) -> String {
+    let script = format!("while [ ! -e {go} ]; do sleep 0.1; done");
+    let head = format!("name = '{name}'\nretention = '10m'\n[[workflows]]\nname = 'wait'\nreplicas = 4\n");
+    format!("{head}command = ['sh', '-c', '{script}']\n")
+}
+
 async fn worker(cluster: &Cluster, name: &str) -> WorkerView {
     let page: Page<WorkerView> = get(cluster, "dc1-m1", "/v1/workers").await;
     page.items.into_iter().find(|worker| worker.name == name).unwrap()
@@ -169,12 +176,6 @@ async fn a_drained_worker_ends_what_it_has_takes_nothing_new_and_remembers_it_an
     let _turn = turn().await;
     let mut cluster = Cluster::start(ALONE).await.unwrap();
     let go = cluster.data_dir("go").display().to_string();
-    let waits = |name: &str, go: &str| {
-        let script = format!("while [ ! -e {go} ]; do sleep 0.1; done");
-        format!(
-            "name = '{name}'\nretention = '10m'\n[[workflows]]\nname = 'wait'\nreplicas = 4\ncommand = ['sh', '-c', '{script}']\n"
-        )
-    };
     let first = submit(&cluster, "dc1-m1", &waits("first", &go)).await;
     running(&cluster, "dc1-m1", (&first, 4)).await;
     assert_eq!(worker(&cluster, "dc1-w1").await.cores.used, 2, "shards are spread over the workers");
