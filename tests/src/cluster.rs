@@ -1,7 +1,6 @@
 //! A whole cluster of processes.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,86 +9,12 @@ use muster_wire::api::{GroupView, JobView, Page};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+pub use crate::plan::{NodePlan, Role, Topology};
+use crate::plan::{placed, plan};
 use crate::process::{Process, Program};
+use crate::sites::Sites;
 use crate::wait::{PATIENCE, eventually, within};
 use crate::{config, metrics};
-
-/// How many nodes of each kind.
-#[derive(Clone, Copy, Debug)]
-pub struct Topology {
-    /// Gates.
-    pub gates: u8,
-    /// Datacenters.
-    pub dcs: u8,
-    /// Managers in each datacenter.
-    pub managers: u8,
-    /// Workers in each datacenter.
-    pub workers: u8,
-    /// Cores of each worker.
-    pub cores: u32,
-}
-
-impl Topology {
-    /// Three gates, one datacenter of three managers and two workers.
-    pub const HA: Self = Self { gates: 3, dcs: 1, managers: 3, workers: 2, cores: 4 };
-    /// One of each.
-    pub const SMALL: Self = Self { gates: 1, dcs: 1, managers: 1, workers: 1, cores: 4 };
-}
-
-/// What a node is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// Gate.
-    Gate,
-    /// Manager.
-    Manager,
-    /// Worker.
-    Worker,
-}
-
-impl Role {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Gate => "gate",
-            Self::Manager => "manager",
-            Self::Worker => "worker",
-        }
-    }
-}
-
-/// Where a node is to be.
-#[derive(Clone, Debug)]
-pub struct NodePlan {
-    /// `g1`, `dc1-m2`, `dc2-w1`.
-    pub name: String,
-    /// What it is.
-    pub role: Role,
-    /// Its datacenter; of gates: `edge`.
-    pub datacenter: String,
-    /// Its address in 127.0.0.0/8.
-    pub host: String,
-    /// Its http port; rpc and swim follow.
-    pub port: u16,
-    /// Not among the initial members.
-    pub late: bool,
-}
-
-impl NodePlan {
-    /// `host:port` of HTTP.
-    pub fn http(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
-    /// `host:port` of rpc.
-    pub fn rpc(&self) -> String {
-        format!("{}:{}", self.host, self.port + 1)
-    }
-
-    /// `host:port` of SWIM.
-    pub fn swim(&self) -> String {
-        format!("{}:{}", self.host, self.port + 2)
-    }
-}
 
 /// Nodes as processes, with their files in one temporary directory.
 pub struct Cluster {
@@ -99,47 +24,34 @@ pub struct Cluster {
     settings: Vec<(String, String)>,
     dir: TempDir,
     http: reqwest::Client,
-}
-
-/// Clusters of one test process get different addresses.
-static NEXT: AtomicU32 = AtomicU32::new(0);
-
-/// `127.a.b`: of this process and this cluster.
-fn network() -> String {
-    let cluster = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mixed = std::process::id().wrapping_mul(31).wrapping_add(cluster.wrapping_mul(7919));
-    format!("127.{}.{}", 1 + mixed % 250, 1 + (mixed / 250) % 250)
-}
-
-fn plan(topology: Topology) -> Vec<NodePlan> {
-    let gates = (1..=topology.gates).map(|gate| (format!("g{gate}"), Role::Gate, "edge".to_owned()));
-    let datacenters = (1..=topology.dcs).flat_map(|dc| plan_datacenter(topology, dc));
-    let network = network();
-    let place = |(at, (name, role, datacenter)): (usize, (String, Role, String))| {
-        let host = format!("{network}.{}", at + 1);
-        NodePlan { name, role, datacenter, host, port: 7400, late: false }
-    };
-    gates.chain(datacenters).enumerate().map(place).collect()
-}
-
-fn plan_datacenter(topology: Topology, dc: u8) -> Vec<(String, Role, String)> {
-    let managers = (1..=topology.managers).map(|at| (format!("dc{dc}-m{at}"), Role::Manager));
-    let workers = (1..=topology.workers).map(|at| (format!("dc{dc}-w{at}"), Role::Worker));
-    managers.chain(workers).map(|(name, role)| (name, role, format!("dc{dc}"))).collect()
+    /// Dropped after the processes.
+    sites: Option<Sites>,
 }
 
 impl Cluster {
     /// Plans a cluster and writes its files; nothing runs yet.
     pub fn prepare(topology: Topology) -> anyhow::Result<Self> {
+        Self::prepare_in(topology, None)
+    }
+
+    /// The same with each datacenter, and the gates, in a network namespace of its own.
+    pub fn prepare_in_sites(topology: Topology) -> anyhow::Result<Self> {
+        let mut names: Vec<String> = plan(topology).into_iter().map(|plan| plan.datacenter).collect();
+        names.dedup();
+        Self::prepare_in(topology, Some(Sites::create(&names)?))
+    }
+
+    fn prepare_in(topology: Topology, sites: Option<Sites>) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("muster-").tempdir()?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
         let cluster = Self {
             topology,
-            plans: plan(topology),
+            plans: placed(plan(topology), sites.as_ref())?,
             running: BTreeMap::new(),
             settings: Vec::new(),
             dir,
             http,
+            sites,
         };
         cluster.write_configs()?;
         Ok(cluster)
@@ -175,6 +87,11 @@ impl Cluster {
         self.plans.iter().find(|plan| plan.name == name).with_context(|| format!("no node {name}"))
     }
 
+    /// The sites, where there are any.
+    pub fn sites(&self) -> anyhow::Result<&Sites> {
+        self.sites.as_ref().context("this cluster has no sites")
+    }
+
     /// Names of all nodes of a role.
     pub fn names(&self, role: Role) -> Vec<String> {
         self.plans.iter().filter(|plan| plan.role == role).map(|plan| plan.name.clone()).collect()
@@ -197,7 +114,9 @@ impl Cluster {
         let crash_file = self.crash_file(name).display().to_string();
         let armed = [("MUSTER_CRASH_FILE", crash_file.as_str())];
         let environment: Vec<(&str, &str)> = armed.into_iter().chain(environment.iter().copied()).collect();
-        let what = Program { name, role: plan.role.word(), args: &args, environment: &environment };
+        let namespace = self.sites.as_ref().map(|sites| sites.namespace(&plan.datacenter));
+        let (role, args) = (plan.role.word(), args.as_slice());
+        let what = Program { name, role, args, namespace, environment: &environment };
         let process = Process::start(what, &log)?;
         self.running.insert(name.to_owned(), process);
         Ok(())

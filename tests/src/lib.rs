@@ -7,7 +7,9 @@ pub mod bench;
 pub mod cluster;
 pub mod config;
 pub mod metrics;
+mod plan;
 pub mod process;
+pub mod sites;
 pub mod soak;
 pub mod wait;
 

@@ -34,15 +34,25 @@ pub struct Program<'a> {
     pub role: &'a str,
     /// Behind the role.
     pub args: &'a [String],
+    /// The network namespace that it runs in, if not this one.
+    pub namespace: Option<String>,
     /// Beside what is inherited.
     pub environment: &'a [(&'a str, &'a str)],
+}
+
+/// The program, in a namespace. `ip` replaces itself by it, so that signals meet the program.
+fn command_in(namespace: Option<&str>) -> Command {
+    let Some(namespace) = namespace else { return Command::new(program()) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program());
+    command
 }
 
 impl Process {
     /// Starts a program with its output appended to a log file.
     pub fn start(what: Program<'_>, log: &Path) -> anyhow::Result<Self> {
         let file = File::options().create(true).append(true).open(log).context("open the log")?;
-        let child = Command::new(program())
+        let child = command_in(what.namespace.as_deref())
             .arg(what.role)
             .args(what.args)
             .envs(what.environment.iter().copied())

@@ -45,7 +45,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "soak",
-        about: "manager [SECONDS] [JOBS] [SEED] | properties [SEQUENCES]  hold what must hold under faults, for long",
+        about: "manager [SECONDS] [JOBS] [SEED] | gate [SECONDS] | properties [SEQUENCES]  hold what must hold under faults",
         run: soak::run,
     },
     Subcommand { name: "fix", about: "apply clippy's suggestions and format", run: fix::run },

@@ -1,4 +1,5 @@
 //! `cargo xtask soak manager [SECONDS] [JOBS] [SEED]`: runs a cluster of processes under faults.
+//! `cargo xtask soak gate [SECONDS]`: the same with sites as network namespaces; needs root and `ip`.
 //! `cargo xtask soak properties [SEQUENCES]`: tries many sequences of commands on the managers' machine.
 
 use anyhow::Context;

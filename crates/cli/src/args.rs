@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::more_args::{Callback, ContextCommand, Group, NodeCommand, Stats, Top, Workers};
+
 /// Submits, follows and inspects jobs, and runs a whole cluster in one process.
 #[derive(Parser, Debug)]
 #[command(name = "muster", version, max_term_width = 100, infer_subcommands = true)]
@@ -63,7 +65,7 @@ pub(crate) enum ColorKind {
     Never,
 }
 
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
     muster_spec::parse_duration(text).map(std::time::Duration::from_millis)
 }
 
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     Submit(Submit),
     /// Check a job file and name every fault
     Validate(File),
+    /// Say in which datacenters a job would run, and why, or why nowhere
+    Plan(File),
     /// List jobs, newest first
     List(List),
     /// Show one job
@@ -85,6 +89,8 @@ pub(crate) enum Command {
     Watch(Job),
     /// Show what came out of a job
     Results(Job),
+    /// Show a job's numbers over time
+    Stats(Stats),
     /// Print a job's logs
     Logs(Logs),
     /// Say what a job waits for
@@ -93,12 +99,28 @@ pub(crate) enum Command {
     Cancel(Cancel),
     /// Drop a finished job before its retention ends
     Delete(Job),
+    /// Add, remove or list a job's webhooks
+    #[command(subcommand)]
+    Callback(Callback),
+    /// Read or change a job's key/values
+    #[command(subcommand)]
+    Context(ContextCommand),
     /// List datacenters
     Dcs,
     /// List members of the gate's cluster
     Members,
+    /// List workers of all datacenters
+    Workers(Workers),
     /// List Raft groups on the gate asked
     Groups(Groups),
+    /// Move the leadership of a job's group, or shorten its log
+    #[command(subcommand)]
+    Group(Group),
+    /// Drain a node, take it back, or remove a dead one
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Show the cluster and its jobs, refreshed
+    Top(Top),
     /// Print a shell's completions
     Completions(Completions),
     /// Print versions of this program and of the gate
@@ -165,6 +187,9 @@ pub(crate) struct Submit {
     /// Checks everything and writes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// The job ran elsewhere before: its tokens begin above this one
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) fence_floor: Option<u64>,
 }
 
 #[derive(Args, Debug)]
@@ -211,6 +236,9 @@ pub(crate) struct Logs {
 pub(crate) struct Cancel {
     /// Job id, or an unambiguous prefix of it
     pub(crate) job: String,
+    /// Only this workflow and all that depend on it; may be given several times
+    #[arg(long)]
+    pub(crate) workflow: Vec<String>,
     /// Why, for people
     #[arg(long, default_value = "")]
     pub(crate) reason: String,

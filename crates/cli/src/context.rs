@@ -1,5 +1,7 @@
 //! What every command gets: the client, where to print, and a way to hear ctrl-C.
 
+use std::io::IsTerminal as _;
+
 use jiff::Timestamp;
 use muster_client::{Client, ClientOptions};
 
@@ -31,6 +33,20 @@ impl Context {
     pub(crate) fn client_of(&self, gates: Vec<String>) -> Result<Client, Failure> {
         let (token, deadline) = (self.global.token.clone(), self.global.timeout);
         Ok(Client::new(ClientOptions { gates, token, deadline })?)
+    }
+
+    /// Asks before something that cannot be undone, where somebody can answer; `--yes` answers.
+    pub(crate) fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.global.yes || !std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        match answer.trim().eq_ignore_ascii_case("y") {
+            true => Ok(()),
+            false => Err(Failure::usage("nothing was done; say yes with `y` or `--yes`")),
+        }
     }
 
     /// Now, for relative times.

@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod follow;
 mod job_file;
+mod more_args;
 mod output;
 mod table;
 mod when;
@@ -17,11 +18,28 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Every subcommand, such as `submit` or `group transfer`.
+pub fn subcommands() -> Vec<String> {
+    let command = <args::Cli as clap::CommandFactory>::command();
+    command.get_subcommands().flat_map(names).collect()
+}
+
+fn names(command: &clap::Command) -> Vec<String> {
+    let nested: Vec<String> = command
+        .get_subcommands()
+        .map(|inner| format!("{} {}", command.get_name(), inner.get_name()))
+        .collect();
+    match nested.is_empty() {
+        true => vec![command.get_name().to_owned()],
+        false => nested,
+    }
+}
+
 /// Runs the program with its arguments, the program's name first.
 pub fn main_with(args: Vec<OsString>) -> ExitCode {
-    let cli = match args::Cli::try_parse_from(args) {
+    let cli = match args::Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &args),
     };
     let context = context::Context::new(cli.global);
     let runtime = match tokio::runtime::Runtime::new() {
@@ -37,12 +55,27 @@ pub fn main_with(args: Vec<OsString>) -> ExitCode {
 }
 
 /// Help and versions are answers, everything else is wrong usage.
-fn usage(error: &clap::Error) -> ExitCode {
-    let _ignored = error.print();
-    match error.use_stderr() {
-        true => ExitCode::from(exit::USAGE),
-        false => ExitCode::from(exit::DONE),
+fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    let is_wrong = error.use_stderr();
+    match is_wrong && asks_for_json(args) {
+        true => print_problem(error),
+        false => _ = error.print(),
     }
+    ExitCode::from(if is_wrong { exit::USAGE } else { exit::DONE })
+}
+
+/// The command line is wrong, so only its plainest forms are looked for.
+fn asks_for_json(args: &[OsString]) -> bool {
+    let is_flag = |arg: &OsString| arg == "-o" || arg == "--output";
+    let one_word = ["-ojson", "-o=json", "--output=json"];
+    args.windows(2).any(|pair| is_flag(&pair[0]) && pair[1] == "json")
+        || args.iter().any(|arg| one_word.iter().any(|word| arg == word))
+}
+
+fn print_problem(error: &clap::Error) {
+    let detail = error.render().to_string();
+    let problem = failure::Failure::usage(detail.trim()).problem;
+    eprintln!("{}", serde_json::to_string_pretty(&problem).unwrap_or(detail));
 }
 
 fn fail(context: &context::Context, failure: &failure::Failure) -> ExitCode {

@@ -52,8 +52,17 @@ pub struct LogQuery {
 impl Client {
     /// Submits a job. Safe to repeat: the key makes one job of all tries. The flag says that it was known before.
     pub async fn submit(&self, submission: Submission) -> Result<(Submitted, bool), ClientError> {
+        self.submit_with(submission, None).await
+    }
+
+    async fn submit_with(
+        &self,
+        submission: Submission,
+        floor: Option<u64>,
+    ) -> Result<(Submitted, bool), ClientError> {
         let key = submission.key.unwrap_or_else(fresh_key);
         let mut ask = Ask::new(Method::POST, "/v1/jobs")
+            .query("fence_floor", floor.map(|floor| floor.to_string()))
             .header("content-type", submission.content_type)
             .header(IDEMPOTENCY_KEY, key);
         ask.body = Some(submission.body.into());
@@ -65,6 +74,11 @@ impl Client {
             why: error.to_string(),
         })?;
         Ok((submitted, replayed))
+    }
+
+    /// Submits a job that ran elsewhere before: its tokens begin above `floor`, which outside systems may have seen.
+    pub async fn import(&self, submission: Submission, floor: u64) -> Result<(Submitted, bool), ClientError> {
+        self.submit_with(submission, Some(floor)).await
     }
 
     /// Checks a job and says where it would run; nothing is written.

@@ -11,11 +11,14 @@ mod error;
 mod events;
 mod jobs;
 mod nodes;
+mod parts;
 
 pub use client::{Client, ClientOptions};
 pub use error::ClientError;
 pub use events::EventStream;
 pub use jobs::{ListQuery, LogQuery, Submission};
+pub use nodes::DrainWord;
+pub use parts::{ContextPlace, StatsQuery};
 
 #[cfg(test)]
 mod events_test;

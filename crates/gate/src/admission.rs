@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use muster_node::http::{Answer, Problem};
 use muster_spec::{Fault, Format};
+use muster_wire::Token;
 use muster_wire::api::{FieldFault, KEY_BYTES_MAX};
 use muster_wire::job::Digest;
 use muster_wire::spec::JobSpec;
@@ -21,6 +22,9 @@ const CLIENTS_MAX: usize = 10_000;
 /// Bytes of all labels that the directory takes.
 const LABEL_BYTES_MAX: usize = 2 * 1024;
 
+/// Furthest floor of an imported job: the machine takes no token that is farther ahead.
+const FENCE_FLOOR_MAX: u64 = (1 << 20) - 1;
+
 /// A submission as received.
 #[derive(Debug)]
 pub struct Received<'a> {
@@ -30,6 +34,8 @@ pub struct Received<'a> {
     pub content_type: Option<&'a str>,
     /// The `Idempotency-Key` header.
     pub key: Option<&'a str>,
+    /// Of a job that is imported: its tokens begin above this.
+    pub fence_floor: Option<u64>,
 }
 
 /// A submission that passed.
@@ -43,6 +49,8 @@ pub struct Admitted {
     pub key: Option<String>,
     /// Where it is to run.
     pub choice: Choice,
+    /// Outside systems have seen tokens up to this: the job's are higher.
+    pub fence_floor: Option<Token>,
 }
 
 /// Checks everything; nothing is written.
@@ -52,7 +60,8 @@ pub fn admit(gate: &Gate, received: &Received<'_>) -> Answer<Admitted> {
     check_labels(&spec)?;
     let choice = choose(&gate.datacenters, &spec)?;
     let digest = Digest(Sha256::digest(received.body).into());
-    Ok(Admitted { spec, digest, key, choice })
+    let fence_floor = check_floor(received.fence_floor)?;
+    Ok(Admitted { spec, digest, key, choice, fence_floor })
 }
 
 fn check_key(key: Option<&str>) -> Answer<Option<String>> {
@@ -61,6 +70,15 @@ fn check_key(key: Option<&str>) -> Answer<Option<String>> {
             Err(Problem::malformed(format!("an idempotency key has 1 to {KEY_BYTES_MAX} bytes")))
         }
         other => Ok(other.map(str::to_owned)),
+    }
+}
+
+fn check_floor(floor: Option<u64>) -> Answer<Option<Token>> {
+    match floor {
+        Some(floor) if floor > FENCE_FLOOR_MAX => {
+            Err(Problem::malformed(format!("fence_floor is at most {FENCE_FLOOR_MAX}")))
+        }
+        floor => Ok(floor.filter(|floor| *floor > 0).map(Token)),
     }
 }
 
@@ -104,10 +122,11 @@ fn choose(datacenters: &Datacenters, spec: &JobSpec) -> Answer<Choice> {
             fault(format!("datacenters[{position}]"), format!("`{name}` is not known here; known: {known}"))
         }
         ChoiceError::TooMany { known } => fault("datacenter_count", format!("only {known} to choose from")),
-        ChoiceError::Unreachable => Problem::unavailable(
+        ChoiceError::Unusable { placements } => Problem::unavailable(
             "no_datacenter",
-            "not enough datacenters answer; ask again, or see /v1/datacenters",
-        ),
+            "not enough datacenters can take the job now; ask again, or see /v1/datacenters",
+        )
+        .with_errors(crate::dc::faults(&placements)),
     })
 }
 

@@ -24,6 +24,9 @@ pub enum Asked<T> {
 
 /// Asks the job's manager, then the others, until one has something to say.
 pub async fn ask_datacenter<C: Call>(gate: &Gate, about: (&GateJob, &str), call: &C) -> Asked<C::Reply> {
+    if gate.datacenters.is_silent(about.1) {
+        return Asked::Silence;
+    }
     let mut addrs = addresses(gate, about);
     let mut tried = Vec::new();
     while let Some(addr) = addrs.pop() {

@@ -15,6 +15,7 @@ use crate::config::GateConfig;
 use crate::dc::Datacenters;
 use crate::machine::GateJob;
 use crate::progress::ProgressQueue;
+use crate::webhook::Webhooks;
 
 /// A gate that is not an active member after this serves all the same.
 const MEMBERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,6 +60,8 @@ pub struct Shared {
     pub rates: RateBook,
     /// Progress that is to be committed.
     pub progress: ProgressQueue,
+    /// Delivers to webhooks.
+    pub webhooks: Webhooks,
 }
 
 impl std::ops::Deref for Gate {
@@ -75,7 +78,7 @@ impl Gate {
         let GateParts { config, coordinator, links, swim, scope, clock } = parts;
         let datacenters = Datacenters::start(&config.datacenters, (&links, &scope, &clock));
         let rates = RateBook::new(config.submissions);
-        let progress = ProgressQueue::default();
+        let (progress, webhooks) = (ProgressQueue::default(), Webhooks::new(config.seal_key.as_deref()));
         Self(Arc::new(Shared {
             config,
             coordinator,
@@ -86,6 +89,7 @@ impl Gate {
             datacenters,
             rates,
             progress,
+            webhooks,
         }))
     }
 

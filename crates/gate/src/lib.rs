@@ -17,6 +17,7 @@ mod gauges;
 mod handover;
 pub mod http;
 pub mod machine;
+pub mod numbers;
 pub mod present;
 pub mod progress;
 mod purge;
@@ -25,11 +26,18 @@ pub mod report;
 mod run;
 pub mod service;
 pub mod submit;
+mod webhook;
 
 pub use config::{GateConfig, Rate};
 pub use gate::{Gate, GateParts};
 pub use run::{GateNode, main_with, run};
 
+#[cfg(test)]
+mod api_test;
+#[cfg(test)]
+mod callback_test;
+#[cfg(test)]
+mod failover_test;
 #[cfg(test)]
 mod gate_test;
 #[cfg(test)]

@@ -60,6 +60,8 @@ async fn start(parts: BootParts) -> Result<GateNode, BootError> {
     gauges::start(&gate);
     purge::start(&gate);
     gate.wait_for_membership().await;
+    gate.datacenters.first_look().await;
+    node.describe_http(http::API);
     node.serve_http(http::routes(&gate));
     Ok(GateNode { node, gate, driver })
 }
@@ -70,6 +72,8 @@ fn gate_config(config: &Config) -> GateConfig {
         datacenters: config.gate.datacenters.clone(),
         lease: config.gate.lease,
         dc_lost_timeout: config.gate.dc_lost_timeout,
+        callback_timeout: config.gate.callback_timeout,
+        seal_key: config.security.seal_key.clone(),
         register_timeout: config.groups.register_timeout,
         replication: config.cluster.replication,
         submissions: (rate.count > 0).then_some(rate),

@@ -22,7 +22,9 @@ use muster_wire::{CodecError, JobId, MemberNumber, Token};
 use crate::admission::Admitted;
 use crate::gate::Gate;
 use crate::machine::GateJob;
-use crate::machine::commands::{AssumeGateLeadership, JobVersions, SetJob, SetJobSubmission, SetTargetDcs};
+use crate::machine::commands::{
+    AssumeGateLeadership, JobVersions, SetFenceToken, SetJob, SetJobSubmission, SetTargetDcs,
+};
 
 /// How often one request tries before it says that it does not know.
 const TRIES_MAX: u32 = 8;
@@ -173,11 +175,15 @@ async fn bundle(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) 
 fn bundle_entry(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) -> Result<Entry, CodecError> {
     let me = gate.coordinator.me();
     let leads = gate.coordinator.leader(job).as_ref() == Some(&me);
-    let token = if leads { token } else { Token(0) };
+    let first = admitted.fence_floor.map_or(token, |floor| token.max(floor.next()));
+    let token = if leads { first } else { Token(0) };
     let (spec, digest, key) = (admitted.spec.clone(), admitted.digest, admitted.key.clone());
     let targets = SetTargetDcs { dcs: admitted.choice.dcs.clone(), wanted: admitted.choice.wanted };
     let entry = gate.entry(job, token).with(&SetJob::creation())?;
-    let entry = entry.with(&SetJobSubmission { spec, digest, key })?.with(&targets)?;
+    let mut entry = entry.with(&SetJobSubmission { spec, digest, key })?.with(&targets)?;
+    if let Some(token) = admitted.fence_floor {
+        entry.push(&SetFenceToken { token })?;
+    }
     match leads {
         true => entry.with(&AssumeGateLeadership { node: me }),
         false => Ok(entry),

@@ -53,8 +53,13 @@ impl Reply {
 
 /// One request, by HTTP/1.0 so that streams come without chunks; waits for the end of the answer.
 pub(crate) async fn ask(addr: SocketAddr, what: &str, headers: &str, body: &str) -> Reply {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    exchange(&mut stream, what, headers, body).await
+}
+
+/// The same over a connection that is there.
+pub(crate) async fn exchange(stream: &mut TcpStream, what: &str, headers: &str, body: &str) -> Reply {
     let exchange = async {
-        let mut stream = TcpStream::connect(addr).await.unwrap();
         let length = body.len();
         let head = format!("{what} HTTP/1.0\r\nhost: test\r\ncontent-length: {length}\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -88,6 +93,10 @@ pub(crate) struct Told {
     pub(crate) submitted: Vec<SubmitJob>,
     pub(crate) cancelled: Vec<CancelJob>,
     pub(crate) refuse: Option<String>,
+    /// It gives no answer that says anything: cut off, as far as a gate can tell.
+    pub(crate) mute: bool,
+    /// It has heard of this gate token.
+    pub(crate) gate_token: u64,
 }
 
 /// A datacenter that a test plays: one manager.
@@ -131,9 +140,13 @@ impl FakeDc {
     fn serve(&self) {
         let (describe, submit, cancel) = (self.clone(), self.clone(), self.clone());
         let service = router()
-            .on::<DescribeDatacenter, _, _>(move |_, _| std::future::ready(Ok(describe.describe())))
+            .on::<DescribeDatacenter, _, _>(move |_, _| {
+                std::future::ready(describe.heard().map(|()| describe.describe()))
+            })
             .on::<SubmitJob, _, _>(move |_, call| std::future::ready(submit.submit(call)))
-            .on::<CancelJob, _, _>(move |_, call| std::future::ready(Ok(cancel.cancel(call))))
+            .on::<CancelJob, _, _>(move |_, call| {
+                std::future::ready(cancel.heard().map(|()| cancel.cancel(call)))
+            })
             .on::<ReadJobLog, _, _>(|_, call| std::future::ready(Ok(log(&call))));
         self.links.serve(service.build());
     }
@@ -146,11 +159,28 @@ impl FakeDc {
             cores_total: 4,
             cores_used: 0,
             has_leader: true,
+            queued: 0,
         }
     }
 
+    fn heard(&self) -> Result<(), RpcError> {
+        match self.told.lock().unwrap().mute {
+            true => Err(RpcError::NotServing),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn mute(&self, mute: bool) {
+        self.told.lock().unwrap().mute = mute;
+    }
+
     fn submit(&self, call: SubmitJob) -> Result<SubmitReply, RpcError> {
+        self.heard()?;
         let mut told = self.told.lock().unwrap();
+        if call.gate_token.0 < told.gate_token {
+            return Err(RpcError::Fenced { by: Token(told.gate_token) });
+        }
+        told.gate_token = call.gate_token.0;
         told.submitted.push(call);
         match &told.refuse {
             Some(why) => Err(RpcError::Refused { why: why.clone() }),
@@ -204,10 +234,18 @@ impl FakeDc {
     }
 
     pub(crate) async fn report_end(&self, call: &SubmitJob, to: &str) {
+        self.try_report_end(call, to).await.unwrap();
+    }
+
+    pub(crate) async fn try_report_end(
+        &self,
+        call: &SubmitJob,
+        to: &str,
+    ) -> Result<Ack, muster_link::CallError> {
         let from = self.reporter(call);
         let result = workflow_result();
         let report = ReportWorkflow { from: from.clone(), workflow: WorkflowIx(0), result };
-        self.links.call(to, &report, SOON).await.unwrap();
+        self.links.call(to, &report, SOON).await?;
         let (status, context) = (JobStatus::Completed, call.spec.context.clone());
         let result = DcResult {
             status,
@@ -218,7 +256,7 @@ impl FakeDc {
             context_version: 0,
         };
         let workflows = vec![summary(WorkflowStatus::Completed, 2)];
-        self.links.call(to, &ReportJob { from, workflows, result }, SOON).await.unwrap();
+        self.links.call(to, &ReportJob { from, workflows, result }, SOON).await
     }
 
     pub(crate) async fn stop(&self) {

@@ -5,6 +5,7 @@
 //!   process ── flags, signals, exit codes
 //!      └─ config ──▶ boot ── identity, links, failure detector, coordinator
 //!                      ├─ http ── server kit ◀── routes ◀── facts
+//!                      ├─ operate ── drain, transfer, snapshot, remove
 //!                      ├─ driver ── reconcilers of the jobs led here
 //!                      └─ telemetry
 //! ```
@@ -14,6 +15,8 @@ pub mod config;
 pub mod driver;
 pub mod facts;
 pub mod http;
+pub mod openapi;
+mod operate;
 pub mod process;
 mod process_metrics;
 pub mod routes;

@@ -7,10 +7,12 @@
 )]
 
 mod cancel;
+mod cli;
 mod commands;
 mod crash_windows;
 mod failover;
 mod founding;
+mod gate_commands;
 mod happy;
 mod http;
 mod idempotency;

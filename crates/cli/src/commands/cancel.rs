@@ -13,9 +13,11 @@ use crate::failure::Failure;
 pub(crate) async fn run(context: &Context, args: Cancel) -> Result<u8, Failure> {
     let client = context.client()?;
     let job = client.job(&args.job).await?;
-    let request = CancelRequest { reason: args.reason, workflows: None, grace: args.grace };
+    let workflows = (!args.workflow.is_empty()).then_some(args.workflow);
+    let is_whole = workflows.is_none();
+    let request = CancelRequest { reason: args.reason, workflows, grace: args.grace };
     let answer = client.cancel(&job.id.to_string(), &request).await?;
-    match args.wait {
+    match args.wait && is_whole {
         true => wait(context, &client, &job).await,
         false => say(context, &job, answer.status),
     }
@@ -58,6 +60,7 @@ async fn until_terminal(client: &Client, job: &JobView) -> Result<JobView, Failu
 pub(crate) async fn delete(context: &Context, args: &Job) -> Result<u8, Failure> {
     let client = context.client()?;
     let job = client.job(&args.job).await?;
+    context.confirm(&format!("Delete job {} ({}) with its results?", job.id, job.name))?;
     client.delete(&job.id.to_string()).await?;
     match context.out.json {
         true => context.out.document(&json!({"id": job.id, "deleted": true}))?,

@@ -42,7 +42,7 @@ async fn serve(
 ) -> Result<u8, Failure> {
     let Some(file) = file else { return until_interrupted(context, &gates).await };
     let client = context.client_of(gates)?;
-    let id = submit(context, &client, file, None).await?;
+    let id = submit(context, &client, (file.into_submission(None), None)).await?;
     let code = follow::to_the_end(context, &client, &id).await;
     if args.data_dir.is_none() && matches!(code, Ok(exit::INTERRUPTED)) {
         context.out.note("the cluster's data was temporary: the job ends with it");

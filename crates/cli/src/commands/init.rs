@@ -14,9 +14,12 @@ pub(crate) fn run(context: &Context, args: &Init) -> Result<u8, Failure> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&args.file);
     let mut file = file.map_err(|error| refused(&name.to_string(), &error))?;
     file.write_all(EXAMPLE.as_bytes())?;
-    context.out.note(&format!(
-        "wrote {name}; check it with `muster validate {name}`, run it with `muster submit -f {name}`"
-    ));
+    match context.out.json {
+        true => context.out.document(&serde_json::json!({"file": name.to_string()}))?,
+        false => context.out.note(&format!(
+            "wrote {name}; check it with `muster validate {name}`, run it with `muster submit -f {name}`"
+        )),
+    }
     Ok(exit::DONE)
 }
 

@@ -1,8 +1,9 @@
 //! `muster submit`.
 
-use muster_client::Client;
+use muster_client::{Client, Submission};
 use serde_json::json;
 
+use super::plan;
 use crate::args::Submit;
 use crate::context::Context;
 use crate::exit;
@@ -20,38 +21,26 @@ pub(crate) async fn run(context: &Context, args: Submit) -> Result<u8, Failure> 
     file.validate()?;
     let client = context.client()?;
     if args.dry_run {
-        return dry_run(context, &client, file).await;
+        return plan::show(context, &client, file).await;
     }
-    let id = submit(context, &client, file, args.key).await?;
+    let (submission, floor) = (file.into_submission(args.key), args.fence_floor);
+    let id = submit(context, &client, (submission, floor)).await?;
     match args.follow {
         true => follow::to_the_end(context, &client, &id).await,
         false => Ok(exit::DONE),
     }
 }
 
-async fn dry_run(context: &Context, client: &Client, file: JobFile) -> Result<u8, Failure> {
-    let plan = client.dry_run(file.into_submission(None)).await?;
-    match context.out.json {
-        true => context.out.document(&plan)?,
-        false => context.out.line(&format!(
-            "`{}` would run in {}: {} workflows, {} shards",
-            plan.name,
-            plan.datacenters.join(", "),
-            plan.workflows,
-            plan.shards
-        ))?,
-    }
-    Ok(exit::DONE)
-}
-
 /// Submits and says so; the answer is the job's id.
 pub(crate) async fn submit(
     context: &Context,
     client: &Client,
-    file: JobFile,
-    key: Option<String>,
+    (submission, floor): (Submission, Option<u64>),
 ) -> Result<String, Failure> {
-    let (submitted, replayed) = client.submit(file.into_submission(key)).await?;
+    let (submitted, replayed) = match floor {
+        Some(floor) => client.import(submission, floor).await?,
+        None => client.submit(submission).await?,
+    };
     let id = submitted.id.to_string();
     let word = if replayed { "already submitted" } else { "submitted" };
     match context.out.json {

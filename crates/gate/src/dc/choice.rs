@@ -1,21 +1,33 @@
-//! Which datacenters run a job.
+//! Which datacenters run a job, and why.
 
-use muster_wire::api::{DatacenterHealth, DatacenterView};
+use muster_wire::api::{DatacenterHealth, DatacenterView, FieldFault, Placement, PlacementRole};
 use muster_wire::spec::JobSpec;
 
 use super::Datacenters;
 
+/// A named datacenter is left for a later one of the list only for one that is at most so much farther away, ms.
+const DETOUR_MS_MAX: f64 = 100.0;
+
 /// Where a job is to run.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Choice {
     /// Primaries first, then those that stand by.
     pub dcs: Vec<String>,
     /// How many of them run it.
     pub wanted: u32,
+    /// Every datacenter that was thought of, and why it was or was not chosen.
+    pub placements: Vec<Placement>,
+}
+
+impl Choice {
+    /// Those that run it.
+    pub fn primaries(&self) -> impl Iterator<Item = &str> {
+        self.dcs.iter().take(self.wanted as usize).map(String::as_str)
+    }
 }
 
 /// Why there is no choice.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum ChoiceError {
     /// A named datacenter is not configured.
     Unknown {
@@ -31,89 +43,153 @@ pub enum ChoiceError {
         /// How many there are.
         known: usize,
     },
-    /// Fewer answer than are wanted: ask again.
-    Unreachable,
+    /// Fewer can be used now than are wanted: ask again.
+    Unusable {
+        /// Why each of them cannot.
+        placements: Vec<Placement>,
+    },
 }
 
 impl Datacenters {
-    /// The named ones in their order; else those that answer, most free cores first.
+    /// The named ones in their order, else all, best first. One that does not answer is never a primary; a named one
+    /// with a long queue is left for a free one close by.
     pub fn choose(&self, spec: &JobSpec) -> Result<Choice, ChoiceError> {
-        let wanted = spec.datacenter_count.max(1);
-        let views = self.views();
-        let dcs = match spec.datacenters.is_empty() {
-            true => by_free_cores(&views, wanted as usize)?,
-            false => named(&views, &spec.datacenters)?,
-        };
-        match dcs.len() < wanted as usize {
-            true => Err(ChoiceError::TooMany { known: dcs.len() }),
-            false => Ok(Choice { dcs, wanted }),
+        choose(&self.views(), spec)
+    }
+}
+
+fn choose(views: &[DatacenterView], spec: &JobSpec) -> Result<Choice, ChoiceError> {
+    let wanted = spec.datacenter_count.max(1);
+    let ranked = match spec.datacenters.is_empty() {
+        true => by_fitness(views),
+        false => in_order(named(views, &spec.datacenters)?, wanted as usize),
+    };
+    if ranked.len() < wanted as usize {
+        return Err(ChoiceError::TooMany { known: ranked.len() });
+    }
+    let (usable, unusable): (Vec<&DatacenterView>, Vec<&DatacenterView>) =
+        ranked.into_iter().partition(|view| is_usable(view));
+    let placements = placements((&usable, &unusable), spec, wanted as usize);
+    if usable.len() < wanted as usize {
+        return Err(ChoiceError::Unusable { placements });
+    }
+    let dcs = usable.iter().chain(&unusable).map(|view| view.id.clone()).collect();
+    Ok(Choice { dcs, wanted, placements })
+}
+
+fn is_usable(view: &DatacenterView) -> bool {
+    !matches!(view.health, DatacenterHealth::Unhealthy | DatacenterHealth::Initializing)
+}
+
+fn named<'a>(views: &'a [DatacenterView], names: &[String]) -> Result<Vec<&'a DatacenterView>, ChoiceError> {
+    let find = |(position, name): (usize, &String)| {
+        views.iter().find(|view| view.id == *name).ok_or_else(|| unknown(views, (position, name)))
+    };
+    names.iter().enumerate().map(find).collect()
+}
+
+fn unknown(views: &[DatacenterView], (position, name): (usize, &String)) -> ChoiceError {
+    let known: Vec<&str> = views.iter().map(|view| view.id.as_str()).collect();
+    ChoiceError::Unknown { position, name: name.clone(), known: known.join(", ") }
+}
+
+/// Health first, then free cores less what waits, then nearness.
+fn by_fitness(views: &[DatacenterView]) -> Vec<&DatacenterView> {
+    let mut ranked: Vec<&DatacenterView> = views.iter().collect();
+    ranked.sort_by(|one, other| {
+        let key = |view: &DatacenterView| (view.health, i64::from(view.queued) - i64::from(free(view)));
+        key(one).cmp(&key(other)).then(rtt(one).total_cmp(&rtt(other)))
+    });
+    ranked
+}
+
+/// As named; but a free one that stands by takes the place of one with a long queue, if it is close enough.
+fn in_order(mut named: Vec<&DatacenterView>, wanted: usize) -> Vec<&DatacenterView> {
+    for at in 0..wanted.min(named.len()) {
+        let queued = named[at];
+        let better = named.iter().skip(wanted).position(|spare| is_spill(queued, spare));
+        if let Some(spare) = better {
+            named.swap(at, wanted + spare);
         }
     }
+    named
 }
 
-fn named(views: &[DatacenterView], names: &[String]) -> Result<Vec<String>, ChoiceError> {
-    let unknown = names.iter().enumerate().find(|(_, name)| !views.iter().any(|view| view.id == **name));
-    let Some((position, name)) = unknown else { return Ok(names.to_vec()) };
-    let known: Vec<&str> = views.iter().map(|view| view.id.as_str()).collect();
-    Err(ChoiceError::Unknown { position, name: name.clone(), known: known.join(", ") })
-}
-
-fn by_free_cores(views: &[DatacenterView], wanted: usize) -> Result<Vec<String>, ChoiceError> {
-    if views.len() < wanted {
-        return Err(ChoiceError::TooMany { known: views.len() });
-    }
-    let mut answering: Vec<&DatacenterView> =
-        views.iter().filter(|view| view.health != DatacenterHealth::Unhealthy).collect();
-    answering.sort_by_key(|view| (rank(view.health), u32::MAX - free(view)));
-    match answering.len() < wanted {
-        true => Err(ChoiceError::Unreachable),
-        false => Ok(answering.into_iter().map(|view| view.id.clone()).collect()),
-    }
-}
-
-const fn rank(health: DatacenterHealth) -> u8 {
-    match health {
-        DatacenterHealth::Healthy => 0,
-        DatacenterHealth::Busy => 1,
-        DatacenterHealth::Initializing => 2,
-        DatacenterHealth::Degraded => 3,
-        DatacenterHealth::Unhealthy => 4,
-    }
+/// Is its queue longer than its cores, while the other one is free and near?
+fn is_spill(queued: &DatacenterView, spare: &DatacenterView) -> bool {
+    let is_long = queued.queued > queued.cores.total && queued.health == DatacenterHealth::Busy;
+    let is_free = spare.health == DatacenterHealth::Healthy;
+    is_long && is_free && rtt(spare) - rtt(queued) <= DETOUR_MS_MAX
 }
 
 const fn free(view: &DatacenterView) -> u32 {
     view.cores.total.saturating_sub(view.cores.used)
 }
 
-#[cfg(test)]
-mod tests {
-    use muster_wire::api::Cores;
+fn rtt(view: &DatacenterView) -> f64 {
+    view.rtt_ms.unwrap_or(f64::MAX)
+}
 
-    use super::*;
+fn placements(
+    (usable, unusable): (&[&DatacenterView], &[&DatacenterView]),
+    spec: &JobSpec,
+    wanted: usize,
+) -> Vec<Placement> {
+    let role = |at: usize| if at < wanted { PlacementRole::Primary } else { PlacementRole::Standby };
+    let used = usable.iter().enumerate().map(|(at, view)| placement(view, role(at), spec));
+    used.chain(unusable.iter().map(|view| placement(view, PlacementRole::Unusable, spec))).collect()
+}
 
-    fn view(id: &str, health: DatacenterHealth, free: u32) -> DatacenterView {
-        let cores = Cores { total: free, used: 0 };
-        DatacenterView { id: id.into(), health, managers: 1, workers: 1, cores, leader: true, rtt_ms: None }
-    }
-
-    #[test]
-    fn the_healthy_one_with_most_free_cores_comes_first_and_silent_ones_never() {
-        let views = [
-            view("small", DatacenterHealth::Healthy, 2),
-            view("busy", DatacenterHealth::Busy, 0),
-            view("silent", DatacenterHealth::Unhealthy, 9),
-            view("large", DatacenterHealth::Healthy, 8),
-        ];
-        assert_eq!(by_free_cores(&views, 1).unwrap(), ["large", "small", "busy"]);
-        assert_eq!(by_free_cores(&views, 4), Err(ChoiceError::Unreachable));
-        assert_eq!(by_free_cores(&views, 5), Err(ChoiceError::TooMany { known: 4 }));
-    }
-
-    #[test]
-    fn an_unknown_name_is_told_with_the_known_ones() {
-        let views = [view("a", DatacenterHealth::Healthy, 1), view("b", DatacenterHealth::Healthy, 1)];
-        let known = "a, b".into();
-        let wrong = Err(ChoiceError::Unknown { position: 1, name: "z".into(), known });
-        assert_eq!(named(&views, &["a".into(), "z".into()]), wrong);
+fn placement(view: &DatacenterView, role: PlacementRole, spec: &JobSpec) -> Placement {
+    Placement {
+        datacenter: view.id.clone(),
+        role,
+        health: view.health,
+        cores: view.cores,
+        queued: view.queued,
+        rtt_ms: view.rtt_ms,
+        reason: reason(view, spec),
+        warnings: warnings(view, spec),
     }
 }
+
+fn reason(view: &DatacenterView, spec: &JobSpec) -> String {
+    let why = if spec.datacenters.is_empty() { "among all" } else { "named by the job" };
+    match view.health {
+        DatacenterHealth::Healthy => format!("{why}; {} of {} cores free", free(view), view.cores.total),
+        DatacenterHealth::Busy => format!("{why}; no core is free, {} shards wait", view.queued),
+        DatacenterHealth::Degraded => {
+            format!("{why}; it has no leader or no worker, the job would wait there")
+        }
+        DatacenterHealth::Unhealthy => "it does not answer".to_owned(),
+        DatacenterHealth::Initializing => "this gate is initializing and has not heard of it yet".to_owned(),
+    }
+}
+
+/// What can never start there as it is now.
+fn warnings(view: &DatacenterView, spec: &JobSpec) -> Vec<String> {
+    let total = view.cores.total;
+    let at_once = |gang: bool, replicas: u32| if gang { replicas } else { 1 };
+    let needs = spec.workflows.iter().map(|workflow| {
+        (&workflow.name, workflow.cores.saturating_mul(at_once(workflow.gang, workflow.replicas)))
+    });
+    needs
+        .filter(|(_, cores)| *cores > total)
+        .map(|(name, cores)| format!("workflow {name} needs {cores} cores at once, there are {total}"))
+        .collect()
+}
+
+/// Why there is no choice, by datacenter.
+pub(crate) fn faults(placements: &[Placement]) -> Vec<FieldFault> {
+    let fault = |placement: &Placement| FieldFault {
+        path: format!("datacenters.{}", placement.datacenter),
+        message: placement.reason.clone(),
+        line: None,
+        column: None,
+    };
+    placements.iter().map(fault).collect()
+}
+
+#[cfg(test)]
+#[path = "choice_test.rs"]
+mod choice_test;

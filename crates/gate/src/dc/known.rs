@@ -6,40 +6,55 @@ use muster_wire::api::{Cores, DatacenterHealth, DatacenterView};
 use muster_wire::rpc::manager::DatacenterReport;
 use tokio::time::Instant;
 
-/// A datacenter that has not answered for so long is unhealthy.
-const SILENT_AFTER: Duration = Duration::from_secs(5);
+use super::health::{Health, Reading};
 
-/// The last answer of a datacenter, and who may be asked.
+/// The last answer of a datacenter, how it is judged, and who may be asked.
 #[derive(Debug)]
 pub(super) struct Known {
     seeds: Vec<String>,
-    last: Option<Last>,
-    was_asked: bool,
-}
-
-#[derive(Debug)]
-struct Last {
-    report: DatacenterReport,
-    at: Instant,
-    rtt: Duration,
+    last: Option<(DatacenterReport, Duration)>,
+    health: Health,
+    /// Cores of jobs that this gate has chosen it for since the last answer.
+    promised: u32,
+    asked: bool,
 }
 
 impl Known {
-    pub(super) const fn new(seeds: Vec<String>) -> Self {
-        Self { seeds, last: None, was_asked: false }
+    pub(super) const fn new(seeds: Vec<String>, now: Instant) -> Self {
+        Self { seeds, last: None, health: Health::new(now), promised: 0, asked: false }
     }
 
     pub(super) fn heard(&mut self, report: DatacenterReport, now: Instant, asked_at: Instant) {
-        self.was_asked = true;
-        self.last = Some(Last { report, at: now, rtt: now - asked_at });
+        self.health.take(Reading::of(&report), now);
+        self.last = Some((report, now - asked_at));
+        (self.promised, self.asked) = (0, true);
     }
 
-    pub(super) const fn not_heard(&mut self) {
-        self.was_asked = true;
+    pub(super) fn not_heard(&mut self, reading: Reading, now: Instant) {
+        self.health.take(reading, now);
+        self.asked = true;
+    }
+
+    /// A job was sent there: until the next answer its cores count as used.
+    pub(super) const fn promise(&mut self, cores: u32) {
+        self.promised = self.promised.saturating_add(cores);
+    }
+
+    /// Was there one answer, or one failure?
+    pub(super) const fn was_asked(&self) -> bool {
+        self.asked
+    }
+
+    pub(super) const fn word(&self) -> DatacenterHealth {
+        self.health.word()
+    }
+
+    pub(super) fn silent_for(&self, now: Instant) -> Duration {
+        self.health.silent_for(now)
     }
 
     pub(super) fn addrs(&self) -> Vec<String> {
-        let told = self.last.iter().flat_map(|last| &last.report.managers).map(|node| node.addr.clone());
+        let told = self.last.iter().flat_map(|(report, _)| &report.managers).map(|node| node.addr.clone());
         let mut addrs: Vec<String> = Vec::new();
         for addr in told.chain(self.seeds.iter().cloned()) {
             if !addr.is_empty() && !addrs.contains(&addr) {
@@ -49,37 +64,19 @@ impl Known {
         addrs
     }
 
-    fn health(&self, now: Instant) -> DatacenterHealth {
-        let Some(last) = &self.last else { return self.health_before_first_answer() };
-        let report = &last.report;
-        let words = [
-            (now - last.at > SILENT_AFTER, DatacenterHealth::Unhealthy),
-            (!report.has_leader || report.workers == 0, DatacenterHealth::Degraded),
-            (report.cores_used >= report.cores_total, DatacenterHealth::Busy),
-        ];
-        words.into_iter().find(|(holds, _)| *holds).map_or(DatacenterHealth::Healthy, |(_, health)| health)
-    }
-
-    const fn health_before_first_answer(&self) -> DatacenterHealth {
-        match self.was_asked {
-            true => DatacenterHealth::Unhealthy,
-            false => DatacenterHealth::Initializing,
-        }
-    }
-
-    pub(super) fn view(&self, name: &str, now: Instant) -> DatacenterView {
-        let report = self.last.as_ref().map(|last| &last.report);
+    pub(super) fn view(&self, name: &str) -> DatacenterView {
+        let report = self.last.as_ref().map(|(report, _)| report);
+        let total = report.map_or(0, |report| report.cores_total);
+        let used = report.map_or(0, |report| report.cores_used).saturating_add(self.promised).min(total);
         DatacenterView {
             id: name.to_owned(),
-            health: self.health(now),
+            health: self.word(),
             managers: report.map_or(0, |report| report.managers.len() as u32),
             workers: report.map_or(0, |report| report.workers),
-            cores: Cores {
-                total: report.map_or(0, |report| report.cores_total),
-                used: report.map_or(0, |report| report.cores_used),
-            },
+            cores: Cores { total, used },
+            queued: report.map_or(0, |report| report.queued),
             leader: report.is_some_and(|report| report.has_leader),
-            rtt_ms: self.last.as_ref().map(|last| last.rtt.as_secs_f64() * 1_000.0),
+            rtt_ms: self.last.as_ref().map(|(_, rtt)| rtt.as_secs_f64() * 1_000.0),
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use muster_consensus::{Consistency, View};
 use muster_machine::Reason;
-use muster_node::http::{Answer, Problem};
+use muster_node::http::{Answer, Caller, Problem};
 use muster_wire::api::{CancelRequest, Cancelled};
 use muster_wire::job::{CancelOrder, CancelScope, JobStatus};
 use muster_wire::spec::JobSpec;
@@ -31,18 +31,24 @@ const TRIES_MAX: usize = 8;
 pub(super) async fn cancel(
     State(gate): State<Gate>,
     Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Answer<Response> {
     let request = parse(&body)?;
     for _ in 0..TRIES_MAX {
         let view = read(&gate, &id, Consistency::Linearizable).await?;
         check_open(&view.state)?;
-        let order = order(&gate, &view.state, &request)?;
+        let order = CancelOrder { requester: requester(&caller), ..order(&gate, &view.state, &request)? };
         if let Some(status) = commit(&gate, &view, order).await? {
             return Ok((StatusCode::ACCEPTED, Json(Cancelled { status })).into_response());
         }
     }
     Err(Problem::busy(Duration::from_secs(1)))
+}
+
+/// Who asks: the token's name where there are tokens.
+pub(super) fn requester(caller: &Caller) -> String {
+    caller.name().unwrap_or("api").to_owned()
 }
 
 fn parse(body: &Bytes) -> Answer<CancelRequest> {
@@ -69,7 +75,7 @@ fn order(gate: &Gate, job: &GateJob, request: &CancelRequest) -> Answer<CancelOr
     Ok(CancelOrder {
         scope: scope(job, request)?,
         reason,
-        requester: "api".into(),
+        requester: String::new(),
         grace_ms: grace.map(|grace| grace.as_millis() as u64),
         deadline_ms: gate.clock.unix_ms() + DEADLINE_MS,
     })

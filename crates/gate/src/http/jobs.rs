@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
+use futures_util::future::join_all;
 use muster_consensus::{Consistency, ProposeError, View};
 use muster_machine::{Entry, Machine as _, Reason};
-use muster_node::http::{Answer, Problem};
+use muster_node::http::{Answer, Caller, Problem};
 use muster_wire::CodecError;
 use muster_wire::api::{Explanation, JobView};
+use muster_wire::rpc::manager::{ExplainJob, Explained};
 use serde::Deserialize;
 
-use super::duration;
+use super::cancel::requester;
 use super::resolve::read;
+use super::{duration, place};
 use crate::follow::{Follower, version};
 use crate::gate::Gate;
 use crate::machine::GateJob;
@@ -23,6 +26,8 @@ use crate::reconcile::releases;
 
 /// Longest `wait`.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Rows that one datacenter may tell of.
+const EXPLAIN_ROWS_MAX: u32 = 200;
 /// Other entries may come between the reading of a job and the proposal.
 const TRIES_MAX: usize = 8;
 
@@ -85,14 +90,35 @@ fn document(view: &View<GateJob>, how: Consistency) -> Answer<JobView> {
 
 pub(super) async fn explain(State(gate): State<Gate>, Path(id): Path<String>) -> Answer<Json<Explanation>> {
     let view = read(&gate, &id, Consistency::Linearizable).await?;
-    present::explain(&view.state, &gate.datacenters).map(Json).ok_or_else(Problem::unknown_job)
+    let mut told = present::explain(&view.state, &gate.datacenters).ok_or_else(Problem::unknown_job)?;
+    if let Some(details) = details(&gate, &view.state).await {
+        present::add_details(&mut told, &view.state, details);
+    }
+    Ok(Json(told))
 }
 
-pub(super) async fn delete(State(gate): State<Gate>, Path(id): Path<String>) -> Answer<StatusCode> {
+/// What each datacenter that runs the job says of it; silent ones are left out: their silence is a row of its own.
+async fn details(gate: &Gate, job: &GateJob) -> Option<Vec<(String, Explained)>> {
+    let runs = |name: &&String| {
+        !job.is_terminal() && job.dc(name).is_some_and(|dc| dc.may_run() && dc.has_accepted())
+    };
+    let places: Vec<&String> = job.targets.primaries.iter().filter(runs).collect();
+    let call = ExplainJob { job: job.job, limit: EXPLAIN_ROWS_MAX, forwarded: false };
+    let answers = join_all(places.iter().map(|dc| place::ask(gate, (job, dc.as_str()), &call))).await;
+    let told = answers.into_iter().zip(places).filter_map(|(answer, dc)| Some((dc.clone(), answer.ok()??)));
+    Some(told.collect()).filter(|told: &Vec<_>| !told.is_empty())
+}
+
+pub(super) async fn delete(
+    State(gate): State<Gate>,
+    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
     for _ in 0..TRIES_MAX {
         let view = read(&gate, &id, Consistency::Linearizable).await?;
         check_ended(&view.state)?;
-        let entry = deletion(&gate, &view).map_err(|error| Problem::internal(error.to_string()))?;
+        let entry = deletion(&gate, &view, requester(&caller))
+            .map_err(|error| Problem::internal(error.to_string()))?;
         let reply = match gate.propose(view.state.job, entry).await {
             Err(ProposeError::Gone { .. }) => return Ok(StatusCode::NO_CONTENT),
             other => other?,
@@ -112,7 +138,7 @@ fn check_ended(job: &GateJob) -> Answer<()> {
 }
 
 /// Everything is given back under the job's present token, then the job goes.
-fn deletion(gate: &Gate, view: &View<GateJob>) -> Result<Entry, CodecError> {
+fn deletion(gate: &Gate, view: &View<GateJob>, requester: String) -> Result<Entry, CodecError> {
     let entry = gate.entry(view.state.job, view.state.token());
-    releases(view.state.clone(), entry)?.with(&DeleteJob { requester: "api".into() })
+    releases(view.state.clone(), entry)?.with(&DeleteJob { requester })
 }

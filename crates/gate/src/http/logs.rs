@@ -16,6 +16,7 @@ use muster_wire::spec::WorkflowSpec;
 use muster_wire::{Shard, WorkflowIx};
 use serde::Deserialize;
 
+use super::place;
 use super::resolve::read;
 use crate::ask::{Asked, ask_datacenter};
 use crate::gate::Gate;
@@ -44,7 +45,7 @@ pub(super) async fn logs(
 ) -> Answer<Response> {
     let view = read(&gate, &id, Consistency::Linearizable).await?;
     let sources = sources(&view.state, &params)?;
-    let dc = datacenter(&view.state, params.datacenter.as_deref())?;
+    let dc = place::datacenter(&view.state, params.datacenter.as_deref())?;
     let mut reading = Reading::new(&gate, (view.state, dc), (sources, params));
     // A log that grows may begin much later than its answer.
     let first = match reading.params.follow {
@@ -91,16 +92,6 @@ fn sources(job: &GateJob, params: &Params) -> Answer<VecDeque<Source>> {
 
 fn shards(wanted: Option<u32>, workflow: &WorkflowSpec) -> impl Iterator<Item = Shard> + use<> {
     (0..workflow.replicas).filter(move |shard| wanted.is_none_or(|wanted| wanted == *shard)).map(Shard)
-}
-
-/// The named one, else the first target that runs the job.
-fn datacenter(job: &GateJob, wanted: Option<&str>) -> Answer<String> {
-    let mut targets = job.targets.primaries.iter();
-    let found = match wanted {
-        Some(wanted) => targets.find(|name| *name == wanted),
-        None => targets.find(|name| job.dc(name).is_some_and(|dc| dc.was_leased())),
-    };
-    found.cloned().ok_or_else(|| Problem::not_found("no_log", "no datacenter runs the job yet"))
 }
 
 /// Reads one log after the other.

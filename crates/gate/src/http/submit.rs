@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use muster_node::http::{Answer, Problem};
+use muster_node::http::{Answer, Caller, Problem};
 use muster_wire::api::{DryRun, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, Submitted};
 use muster_wire::spec::SUBMISSION_BYTES_MAX;
 use serde::Deserialize;
@@ -20,6 +20,7 @@ use crate::submit::Accepted;
 pub(super) struct Params {
     #[serde(default)]
     dry_run: bool,
+    fence_floor: Option<u64>,
 }
 
 pub(super) async fn submit(
@@ -34,18 +35,23 @@ pub(super) async fn submit(
     let body = read_body(body).await?;
     let header = |name| text(&head.headers, name);
     let (content_type, key) = (header(header::CONTENT_TYPE.as_str())?, header(IDEMPOTENCY_KEY)?);
-    let admitted = admit(&gate, &Received { body: &body, content_type, key })?;
+    let admitted =
+        admit(&gate, &Received { body: &body, content_type, key, fence_floor: params.fence_floor })?;
     if params.dry_run {
         return Ok(Json(dry_run(&admitted)).into_response());
     }
-    Ok(answer(crate::submit::submit(&gate, &admitted).await?))
+    let accepted = crate::submit::submit(&gate, &admitted).await?;
+    if matches!(accepted, Accepted::New(_)) {
+        promise(&gate, &admitted);
+    }
+    Ok(answer(accepted))
 }
 
-/// Who submits, for the rate: the connection's address, else the token.
+/// Who submits, for the rate: the token's name, else the connection's address.
 fn client(request: &Request) -> Option<String> {
-    let addr = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
-    let token = || text(request.headers(), header::AUTHORIZATION.as_str()).ok().flatten().map(str::to_owned);
-    addr.or_else(token)
+    let extensions = request.extensions();
+    let name = extensions.get::<Caller>().and_then(Caller::name).map(str::to_owned);
+    name.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string()))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Answer<Option<&'a str>> {
@@ -62,6 +68,14 @@ async fn read_body(body: Body) -> Answer<Bytes> {
     })
 }
 
+/// The next submissions see what this one takes, before the datacenters tell of it.
+fn promise(gate: &Gate, admitted: &Admitted) {
+    let cores =
+        admitted.spec.workflows.iter().map(|workflow| workflow.cores.saturating_mul(workflow.replicas));
+    let most = cores.max().unwrap_or(0);
+    admitted.choice.primaries().for_each(|dc| gate.datacenters.promise(dc, most));
+}
+
 fn dry_run(admitted: &Admitted) -> DryRun {
     let workflows = &admitted.spec.workflows;
     DryRun {
@@ -69,7 +83,8 @@ fn dry_run(admitted: &Admitted) -> DryRun {
         name: admitted.spec.name.clone(),
         workflows: workflows.len() as u32,
         shards: workflows.iter().map(|workflow| workflow.replicas).sum(),
-        datacenters: admitted.choice.dcs.iter().take(admitted.choice.wanted as usize).cloned().collect(),
+        datacenters: admitted.choice.primaries().map(str::to_owned).collect(),
+        placements: admitted.choice.placements.clone(),
     }
 }
 

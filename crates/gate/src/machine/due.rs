@@ -1,5 +1,7 @@
 //! When a job must be looked at again, whatever sleeps.
 
+use muster_wire::spec::OnDcLost;
+
 use super::state::{GateJob, Record};
 
 /// A registration without a submission is looked at so long after it, ms.
@@ -15,7 +17,8 @@ pub(super) fn next_due_ms(job: &GateJob) -> Option<u64> {
         return Some(retired.at_ms);
     }
     let Some(record) = &job.record else { return Some(job.registered_at_ms() + REGISTRATION_MS) };
-    [owed(job, record), ending(job, record), cancel_deadline(record)].into_iter().flatten().min()
+    let dues = [owed(job, record), ending(job, record), cancel_deadline(record), failover(job, record)];
+    dues.into_iter().flatten().min()
 }
 
 impl GateJob {
@@ -46,8 +49,8 @@ impl GateJob {
 
 fn owed(job: &GateJob, record: &Record) -> Option<u64> {
     let unrouted = !record.status.is_terminal() && !job.is_routed();
-    let cancels = !job.owed_stops().is_empty() || !job.owed_workflow_cancels().is_empty();
-    (unrouted || cancels).then_some(record.changed_at_ms + OWED_MS)
+    let cancels = [job.owed_stops().is_empty(), job.owed_workflow_cancels().is_empty()].contains(&false);
+    (unrouted || cancels || job.owes_callbacks()).then_some(record.changed_at_ms + OWED_MS)
 }
 
 fn ending(job: &GateJob, record: &Record) -> Option<u64> {
@@ -55,6 +58,14 @@ fn ending(job: &GateJob, record: &Record) -> Option<u64> {
         true => job.retention_ends_ms(),
         false => job.timeout_at_ms(),
     }
+}
+
+/// A job that fails over from a lost datacenter is watched as long as one runs it.
+fn failover(job: &GateJob, record: &Record) -> Option<u64> {
+    let asks = job.spec().is_some_and(|spec| spec.on_dc_lost == OnDcLost::Failover);
+    let watched = asks && !record.status.is_terminal();
+    let lost_after_ms = job.dcs.values().filter(|dc| dc.may_run()).map(|dc| dc.lost_after_ms).min();
+    lost_after_ms.filter(|_| watched).map(|ms| record.changed_at_ms.saturating_add(ms))
 }
 
 fn cancel_deadline(record: &Record) -> Option<u64> {

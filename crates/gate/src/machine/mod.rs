@@ -9,6 +9,7 @@
 //!
 //! No clock, no I/O, no configuration: every limit is a constant of the feature version or travels in a command.
 
+mod callback;
 pub mod commands;
 pub mod datacenter;
 mod due;
@@ -28,9 +29,10 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod property_test;
 
+pub use callback::{Callback, DroppedCallback, Owed};
 pub use datacenter::{Dc, DcLease, DcManager, DcProgress, Standing};
 pub use event::{Event, What};
 pub use leadership::Leadership;
-pub use state::{Callback, GateJob, MemberChange, Record, Settled, Submission};
+pub use state::{GateJob, MemberChange, Record, Settled, Submission};
 pub use targets::Targets;
 pub use verdict::{Verdict, verdict};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 use muster_machine::{Machine, Reason, Retired, Stamp, Table};
-use muster_wire::api::EventKind;
 use muster_wire::job::{CancelOrder, Digest, JobStatus};
 use muster_wire::spec::JobSpec;
 use muster_wire::{CodecError, GroupId, JobId, NodeRef, Token, WorkflowIx};
 use serde::{Deserialize, Serialize};
 
+use super::callback::{Callback, DroppedCallback};
 use super::datacenter::Dc;
 use super::event::{Event, What};
 use super::leadership::Leadership;
@@ -47,6 +47,9 @@ pub struct GateJob {
     pub members: Vector<MemberChange>,
     /// Visible changes, newest last: contiguous versions up to the record's.
     pub events: Vector<Event>,
+    /// Webhooks that were removed or given up, newest last.
+    #[serde(default)]
+    pub dropped_callbacks: Vector<DroppedCallback>,
 }
 
 /// A job's status and versions.
@@ -94,18 +97,6 @@ pub struct Submission {
     pub digest: Digest,
     /// The client's idempotency key.
     pub key: Option<String>,
-}
-
-/// A webhook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Callback {
-    /// Which events are wanted; empty: all.
-    pub kinds: Vec<EventKind>,
-    /// Sealed by the gates' key.
-    #[serde(with = "serde_bytes")]
-    pub secret: Vec<u8>,
-    /// Version up to which it was delivered.
-    pub delivered: u64,
 }
 
 /// A membership event that concerned this group.

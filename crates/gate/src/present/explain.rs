@@ -2,6 +2,7 @@
 
 use muster_wire::api::{DatacenterHealth, Explanation, Wait};
 use muster_wire::job::WorkflowStatus;
+use muster_wire::rpc::manager::{Explained, WaitRow};
 
 use super::job_view;
 use crate::dc::Datacenters;
@@ -52,6 +53,26 @@ fn place(job: &GateJob, name: &str, datacenters: &Datacenters) -> Option<Wait> {
 
 fn not_taken(name: &str, dc: &Dc) -> Option<Wait> {
     (!dc.has_accepted()).then(|| wait(name, "datacenter", format!("{name} was not handed the job yet")))
+}
+
+/// The managers know it better than the gates: their rows take the place of what the gates conclude from progress.
+pub fn add_details(told: &mut Explanation, job: &GateJob, details: Vec<(String, Explained)>) {
+    let names: Vec<&str> = job
+        .spec()
+        .map(|spec| spec.workflows.iter().map(|workflow| workflow.name.as_str()).collect())
+        .unwrap_or_default();
+    told.waits.retain(|wait| !names.contains(&wait.subject.as_str()));
+    let rows = details.iter().flat_map(|(dc, explained)| explained.rows.iter().map(move |row| (dc, row)));
+    told.waits.extend(rows.map(|(dc, row)| detail(job, dc, row)));
+}
+
+fn detail(job: &GateJob, dc: &str, row: &WaitRow) -> Wait {
+    let workflow = row.workflow.and_then(|ix| job.spec()?.workflow(ix)).map(|spec| spec.name.clone());
+    let shard = row.shard.map(|shard| format!("[{shard}]")).unwrap_or_default();
+    let more = if row.shards > 1 { format!(" and {} more shards", row.shards - 1) } else { String::new() };
+    let subject = workflow.map_or_else(|| "job".to_owned(), |name| format!("{name}{shard}"));
+    let until = row.until_ms.map(|ms| format!(", until {}", super::time(ms))).unwrap_or_default();
+    wait(&subject, &row.cause, format!("in {dc}{more}: {}{until}", row.detail))
 }
 
 /// Workflows that have not ended: what the datacenters last told.

@@ -25,7 +25,7 @@ pub fn summary(job: &GateJob) -> JobSummary {
         created_at_ms: record.map_or_else(|| job.registered_at_ms(), |record| record.created_at_ms),
         started_at_ms: record.and_then(|record| record.started_at_ms),
         finished_at_ms: record.and_then(|record| record.finished_at_ms),
-        delivered: job.is_terminal() && job.owed_stops().is_empty() && job.callbacks.is_empty(),
+        delivered: job.is_terminal() && job.owed_stops().is_empty() && !job.owes_callbacks(),
     }
 }
 

@@ -1,16 +1,20 @@
 //! Replicated state as the API's documents.
 
+mod callback;
 mod event;
 mod explain;
 mod job;
 mod list;
 mod results;
+mod stats;
 
+pub use callback::callbacks;
 pub use event::{event, truncated};
-pub use explain::explain;
+pub use explain::{add_details, explain};
 pub use job::job_view;
 pub use list::{item, summary};
 pub use results::results;
+pub use stats::window;
 
 /// Milliseconds since 1970 as RFC 3339 in UTC.
 pub fn time(ms: u64) -> String {

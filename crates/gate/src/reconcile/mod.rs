@@ -1,9 +1,11 @@
 //! The duties of the gate that leads a job, one file each. Each compares the replicated state with what is done and
 //! takes the next idempotent step under the job's token.
 
+mod callback;
 mod cancel;
 mod finish;
 mod leadership;
+mod lost;
 mod membership;
 mod retention;
 mod route;
@@ -24,6 +26,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a step that did not work.
 const RETRY_AFTER: Duration = Duration::from_millis(300);
 
+pub(crate) use callback::place_of;
 pub(crate) use retention::releases;
 
 type Job = JobContext<GateJob>;
@@ -33,8 +36,10 @@ pub fn all(gate: &Gate) -> Vec<Arc<dyn Reconciler<GateJob>>> {
     vec![
         Arc::new(leadership::LeadershipDuty),
         Arc::new(route::RouteDuty::new(gate.clone())),
+        Arc::new(lost::LostDuty::new(gate.clone())),
         Arc::new(cancel::CancelDuty::new(gate.clone())),
         Arc::new(finish::FinishDuty),
+        Arc::new(callback::CallbackDuty::new(gate.clone())),
         Arc::new(retention::RetentionDuty::new(gate.config.register_timeout)),
         Arc::new(membership::MembershipDuty::new(gate.swim.clone())),
     ]
@@ -87,4 +92,14 @@ fn settled(outcome: Result<Next, Next>) -> Next {
 fn unencodable(error: &muster_wire::CodecError) -> Next {
     tracing::error!(%error, "an entry does not encode");
     Next::Idle
+}
+
+/// The earlier of two.
+fn sooner(one: Next, other: Next) -> Next {
+    match (one, other) {
+        (Next::Again, _) | (_, Next::Again) => Next::Again,
+        (Next::After(one), Next::After(other)) => Next::After(one.min(other)),
+        (Next::After(after), Next::Idle) | (Next::Idle, Next::After(after)) => Next::After(after),
+        (Next::Idle, Next::Idle) => Next::Idle,
+    }
 }

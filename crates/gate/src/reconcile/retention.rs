@@ -14,6 +14,8 @@ use crate::machine::commands::{CleanupOldJobs, ReleaseDcManagers, ReleaseGateLea
 
 /// Longest time between two looks.
 const LOOK_MS_MAX: u64 = 60_000;
+/// A job that owes its webhooks something is not purged; it is looked at again after this.
+const OWED_LOOK_MS: u64 = 1_000;
 
 pub(super) struct RetentionDuty {
     register_timeout_ms: u64,
@@ -38,6 +40,9 @@ impl Reconciler<GateJob> for RetentionDuty {
 impl RetentionDuty {
     async fn retain(&self, job: &Job) -> Result<Next, Next> {
         let Some(ends_ms) = self.ends_ms(job) else { return Ok(Next::Idle) };
+        if job.view.state.owes_callbacks() {
+            return Ok(Next::After(Duration::from_millis(OWED_LOOK_MS)));
+        }
         let left_ms = ends_ms.saturating_sub(job.now_ms());
         if left_ms > 0 {
             return Ok(Next::After(Duration::from_millis(left_ms.min(LOOK_MS_MAX))));

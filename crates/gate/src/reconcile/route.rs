@@ -6,16 +6,17 @@ use futures_util::future::{BoxFuture, join_all};
 use muster_machine::Entry;
 use muster_node::driver::{Next, Reconciler};
 use muster_runtime::crash_point;
-use muster_wire::CodecError;
 use muster_wire::job::{DcResult, JobStatus};
 use muster_wire::rpc::RpcError;
 use muster_wire::rpc::manager::{SubmitJob, SubmitReply};
+use muster_wire::{CodecError, Token};
 
-use super::{Job, RETRY_AFTER, acts, commit, entry, settled, unencodable};
+use super::{Job, RETRY_AFTER, acts, commit, entry, settled, sooner, unencodable};
 use crate::ask::{Asked, ask_datacenter};
 use crate::gate::Gate;
 use crate::machine::commands::{
-    AddTargetDc, CreateLease, ManagerMode, Refusal, ReleaseLease, SetDcResult, SetJob, UpdateDcManager, Why,
+    AddTargetDc, CreateLease, ManagerMode, Refusal, ReleaseGateLeadership, ReleaseLease, SetDcResult,
+    SetFenceToken, SetJob, UpdateDcManager, Why,
 };
 use crate::machine::{Dc, GateJob, Record, Standing};
 
@@ -77,12 +78,14 @@ impl RouteDuty {
         let state = &job.view.state;
         let Some(call) = state.dc(name).and_then(|dc| submission(job, dc)) else { return Next::Idle };
         let built = match ask_datacenter(&self.gate, (state, name), &call).await {
-            Asked::Reply(reply) => taken(job, name, reply),
-            Asked::Said(RpcError::Refused { why }) => refused(job, name, why),
-            Asked::Said(RpcError::Gone { status }) => ended_there(job, name, status),
-            Asked::Said(_) | Asked::Silence => return Next::After(RETRY_AFTER),
+            Asked::Reply(reply) => Some(taken(job, name, reply)),
+            Asked::Said(error) => after_word(job, name, error),
+            Asked::Silence => None,
         };
-        settled(finish_step(job, built).await)
+        match built {
+            Some(built) => settled(finish_step(job, built).await),
+            None => Next::After(RETRY_AFTER),
+        }
     }
 }
 
@@ -158,6 +161,24 @@ fn refused(job: &Job, name: &str, why: String) -> Result<Entry, CodecError> {
     }
 }
 
+/// What follows from a datacenter's own word; `None`: ask again.
+fn after_word(job: &Job, name: &str, error: RpcError) -> Option<Result<Entry, CodecError>> {
+    match error {
+        RpcError::Refused { why } => Some(refused(job, name, why)),
+        RpcError::Gone { status } => Some(ended_there(job, name, status)),
+        RpcError::Fenced { by } => (by > job.token()).then(|| overtaken(job, by)),
+        _ => None,
+    }
+}
+
+/// The datacenter has heard of a higher token than this group ever gave: the group was restored from an older state. The
+/// leadership is given back with a floor, and taken anew above it.
+fn overtaken(job: &Job, by: Token) -> Result<Entry, CodecError> {
+    tracing::error!(job = %job.job, %by, "a datacenter knows a higher token than this job's group: raising it");
+    let release = ReleaseGateLeadership { node: job.me.clone(), successor: None };
+    entry(job).with(&release)?.with(&SetFenceToken { token: by })
+}
+
 /// The datacenter remembers only how the job ended.
 fn ended_there(job: &Job, name: &str, status: JobStatus) -> Result<Entry, CodecError> {
     let dc_token = job.view.state.dc(name).map(|dc| dc.token).unwrap_or_default();
@@ -172,13 +193,4 @@ fn ended_there(job: &Job, name: &str, status: JobStatus) -> Result<Entry, CodecE
         context_version: 0,
     };
     entry(job).with(&SetDcResult { dc: name.to_owned(), dc_token, result })
-}
-
-fn sooner(one: Next, other: Next) -> Next {
-    match (one, other) {
-        (Next::Again, _) | (_, Next::Again) => Next::Again,
-        (Next::After(one), Next::After(other)) => Next::After(one.min(other)),
-        (Next::After(after), Next::Idle) | (Next::Idle, Next::After(after)) => Next::After(after),
-        (Next::Idle, Next::Idle) => Next::Idle,
-    }
 }

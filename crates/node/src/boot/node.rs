@@ -1,8 +1,8 @@
 //! A gate or a manager: the base with a coordinator.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +17,8 @@ use super::{Base, BootError, BootParts};
 use crate::config::Config;
 use crate::driver::{Driver, DriverConfig, DriverParts, Reconciler};
 use crate::facts::{ClusterFacts, NodeFacts};
+use crate::openapi::{self, ApiRoute};
+use crate::operate::{self, Operator};
 use crate::routes;
 
 /// Between two looks at the failure detector's view while a joining node knows nobody.
@@ -30,12 +32,15 @@ pub struct Node<M: Machine> {
     facts: Arc<dyn NodeFacts>,
     /// The tier's routes are there: before that the node is not ready.
     serving: Arc<AtomicBool>,
+    /// The tier's routes as the API's document describes them.
+    api: Arc<RwLock<&'static [ApiRoute]>>,
 }
 
 impl<M: Machine> Clone for Node<M> {
     fn clone(&self) -> Self {
         let (base, coordinator) = (self.base.clone(), self.coordinator.clone());
-        Self { base, coordinator, facts: self.facts.clone(), serving: self.serving.clone() }
+        let (facts, serving, api) = (self.facts.clone(), self.serving.clone(), self.api.clone());
+        Self { base, coordinator, facts, serving, api }
     }
 }
 
@@ -71,18 +76,34 @@ impl<M: Machine> Node<M> {
             false => Err("the routes of this tier are not served yet".into()),
         });
         facts.set(coordinator.clone());
-        Ok(Self { base, coordinator, facts: shown, serving })
+        Ok(Self { base, coordinator, facts: shown, serving, api: Arc::new(RwLock::new(&[])) })
+    }
+
+    /// What `GET /v1/openapi.json` says of the tier's routes; before they are served.
+    pub fn describe_http(&self, table: &'static [ApiRoute]) {
+        *self.api.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
     /// Adds the tier's routes to those of every node.
     pub fn serve_http(&self, tier: Router) {
+        let operator = Operator {
+            coordinator: self.coordinator.clone(),
+            links: self.links.clone(),
+            clock: self.clock.clone(),
+            scope: self.scope.clone(),
+            additions: self.additions.clone(),
+        };
+        let tables =
+            [openapi::BASIC, openapi::CLUSTER, *self.api.read().unwrap_or_else(PoisonError::into_inner)];
+        let tier = tier.merge(operate::routes(operator)).merge(openapi::routes(&tables));
         self.set_routes(all_routes(&self.facts, tier));
         self.serving.store(true, Ordering::Release);
     }
 
     /// Serves the tier's calls beside those of the coordinator.
     pub fn serve_calls(&self, tier: Arc<dyn Service>) {
-        self.links.serve(router().merge(self.coordinator.service()).merge(tier).build());
+        let operators = operate::service(&self.coordinator);
+        self.links.serve(router().merge(self.coordinator.service()).merge(operators).merge(tier).build());
     }
 
     /// Runs reconcilers for every job that this node leads.

@@ -17,6 +17,7 @@ pub(super) fn document(config: &Config) -> Value {
             "datacenters": config.gate.datacenters,
             "lease": text(config.gate.lease),
             "dc_lost_timeout": text(config.gate.dc_lost_timeout),
+            "callback_timeout": text(config.gate.callback_timeout),
         },
         "raft": {
             "profile": format!("{:?}", config.raft.profile).to_lowercase(),
@@ -34,7 +35,11 @@ pub(super) fn document(config: &Config) -> Value {
             "orphan_grace": text(config.worker.orphan_grace),
             "log_dir": config.worker.log_dir,
         },
-        "security": { "insecure": config.security.insecure, "tokens": tokens(config) },
+        "security": {
+            "insecure": config.security.insecure,
+            "tokens": tokens(config),
+            "seal_key": config.security.seal_key.as_ref().map(|_| "***"),
+        },
         "limits": limits(config),
         "telemetry": { "log": config.telemetry.log, "log_format": format!("{:?}", config.telemetry.log_format).to_lowercase() },
     })

@@ -68,6 +68,8 @@ pub struct GateSection {
     pub lease: Duration,
     /// A datacenter that does not answer for longer is lost.
     pub dc_lost_timeout: Duration,
+    /// A webhook to which nothing could be delivered for so long is given up.
+    pub callback_timeout: Duration,
 }
 
 /// `[raft]`
@@ -119,6 +121,8 @@ pub struct SecuritySection {
     pub insecure: bool,
     /// HTTP bearer tokens; without any, everybody may do everything.
     pub tokens: Vec<AccessToken>,
+    /// Seals what gates keep secret in their jobs; the same at every gate.
+    pub seal_key: Option<String>,
 }
 
 /// `[limits]`
@@ -222,6 +226,7 @@ impl GateSection {
             datacenters: datacenters.into_iter().map(plain).collect(),
             lease: reader.or("gate", "lease", MINUTE / 2),
             dc_lost_timeout: reader.or("gate", "dc_lost_timeout", MINUTE / 2),
+            callback_timeout: reader.or("gate", "callback_timeout", 60 * MINUTE),
         }
     }
 }
@@ -271,6 +276,7 @@ impl SecuritySection {
         Self {
             insecure: reader.or("security", "insecure", false),
             tokens: reader.or("security", "tokens", Vec::new()),
+            seal_key: reader.get("security", "seal_key"),
         }
     }
 }

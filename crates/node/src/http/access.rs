@@ -54,8 +54,22 @@ pub struct Access {
     tokens: Vec<AccessToken>,
 }
 
-/// Paths that probes and scrapers read without a token.
-const OPEN: [&str; 4] = ["/livez", "/readyz", "/health", "/metrics"];
+/// Who makes a request, in its extensions: the name of its token, or `anyone` where none is needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller(pub String);
+
+impl Caller {
+    /// The token's name; `None` where none is needed.
+    pub fn name(&self) -> Option<&str> {
+        Some(self.0.as_str()).filter(|name| *name != ANYONE)
+    }
+}
+
+/// Who calls where no token is needed.
+const ANYONE: &str = "anyone";
+
+/// Paths that are read without a token: by probes, by scrapers, and the page that asks for the token.
+const OPEN: [&str; 5] = ["/", "/livez", "/readyz", "/health", "/metrics"];
 
 impl Access {
     /// Lets in the holders of these tokens.
@@ -66,7 +80,7 @@ impl Access {
     /// Judges a request; gives the token's name for the audit line.
     pub(super) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<&str, Problem> {
         if self.tokens.is_empty() || OPEN.contains(&path) {
-            return Ok("anyone");
+            return Ok(ANYONE);
         }
         let Some(given) = bearer(headers) else { return Err(unknown("a bearer token is needed")) };
         let known = self.tokens.iter().find(|token| is_equal(token.token.as_bytes(), given.as_bytes()));

@@ -11,7 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use muster_runtime::Clock;
 
-use super::{Access, Problem};
+use super::{Access, Caller, Problem};
 
 /// Longest text of a plain error that is taken over into a problem document.
 const DETAIL_BYTES_MAX: usize = 4096;
@@ -51,12 +51,13 @@ async fn pass(State(layers): State<Arc<Layers>>, request: Request, next: Next) -
     response
 }
 
-async fn judge(layers: &Layers, request: Request, next: Next) -> Response {
+async fn judge(layers: &Layers, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let who = match layers.access.check(&method, &path, request.headers()) {
         Ok(who) => who.to_owned(),
         Err(problem) => return problem.into_response(),
     };
+    request.extensions_mut().insert(Caller(who.clone()));
     let response = in_time(layers.deadline, next.run(request)).await;
     audit((&method, &path), &who, response.status());
     as_problem(response).await

@@ -10,7 +10,7 @@ mod page;
 mod problem;
 mod server;
 
-pub use access::{Access, AccessRole, AccessToken};
+pub use access::{Access, AccessRole, AccessToken, Caller};
 pub use layers::{KeepText, Layers, layered};
 pub use page::PageQuery;
 pub use problem::{Answer, Problem};

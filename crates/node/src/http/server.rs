@@ -6,6 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -90,7 +93,7 @@ impl Server {
 async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => shared.take_in(stream),
+            Ok((stream, peer)) => shared.take_in(stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(ERROR_PAUSE).await;
@@ -100,19 +103,25 @@ async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
 }
 
 impl Shared {
-    fn take_in(self: &Arc<Self>, stream: TcpStream) {
+    fn take_in(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             metrics::counter!("muster_queue_rejected_total", "queue" => "http_connections").increment(1);
             return;
         };
         let shared = self.clone();
-        self.scope.spawn(CONNECTION, |stop| async move { shared.attend(stream, (stop, place)).await });
+        let from = (stream, peer);
+        self.scope.spawn(CONNECTION, |stop| async move { shared.attend(from, (stop, place)).await });
     }
 
     /// Serves one connection; on stop, what is under way gets a little time.
-    async fn attend(&self, stream: TcpStream, (stop, _place): (CancellationToken, OwnedSemaphorePermit)) {
+    async fn attend(
+        &self,
+        (stream, peer): (TcpStream, SocketAddr),
+        (stop, _place): (CancellationToken, OwnedSemaphorePermit),
+    ) {
         let _ = stream.set_nodelay(true);
-        let service = hyper::service::service_fn(|request| {
+        let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
             let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner).clone();
             hyper::service::Service::call(&TowerToHyperService::new(routes), request)
         });

@@ -19,6 +19,9 @@ pub struct DatacenterView {
     pub workers: u32,
     /// Their cores.
     pub cores: Cores,
+    /// Shards that wait there for free cores, as far as its managers know.
+    #[serde(default)]
+    pub queued: u32,
     /// Does its managers' directory have a leader?
     pub leader: bool,
     /// Of the last question to it.
@@ -162,4 +165,15 @@ pub struct WorkerView {
     /// What constraints match against.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+/// One item of `GET /v1/workers` of a gate.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PlacedWorkerView {
+    /// Its datacenter; a manager, which lists only its own, does not say.
+    #[serde(default)]
+    pub datacenter: String,
+    /// The worker.
+    #[serde(flatten)]
+    pub worker: WorkerView,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Cores, DatacenterHealth};
 use crate::ids::JobId;
 use crate::job::JobStatus;
 
@@ -41,8 +42,57 @@ pub struct DryRun {
     pub workflows: u32,
     /// How many shards, over all workflows.
     pub shards: u32,
-    /// Where it would run now, primaries first.
+    /// Where it would run now: the primaries.
     pub datacenters: Vec<String>,
+    /// Every datacenter that was thought of, and why it was or was not chosen.
+    #[serde(default)]
+    pub placements: Vec<Placement>,
+}
+
+/// One datacenter's part in a plan.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Placement {
+    /// Its name.
+    pub datacenter: String,
+    /// Its part.
+    pub role: PlacementRole,
+    /// How it is now.
+    pub health: DatacenterHealth,
+    /// Its cores.
+    pub cores: Cores,
+    /// Shards that wait there.
+    pub queued: u32,
+    /// How far away it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f64>,
+    /// One sentence.
+    pub reason: String,
+    /// What could never start there as it is now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What a datacenter is for a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlacementRole {
+    /// Runs the job.
+    Primary,
+    /// Takes the place of a primary that refuses or is lost.
+    Standby,
+    /// Cannot run it now.
+    Unusable,
+}
+
+impl PlacementRole {
+    /// The word in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::Unusable => "unusable",
+        }
+    }
 }
 
 /// `GET /v1/jobs`.

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calls;
-use crate::ids::{ClusterId, Generation, MemberNumber, NodeId};
+use super::{Ack, calls};
+use crate::ids::{ClusterId, Generation, JobId, MemberNumber, NodeId};
 
 calls! {
     1 => AskFounding -> FoundingView,
     2 => JoinCluster -> JoinedCluster,
+    10 => TransferGroup -> Ack,
+    11 => SnapshotGroup -> Ack,
 }
 
 /// One entry of `cluster.initial_members`; its position, from 1, is its number.
@@ -107,4 +109,20 @@ pub struct JoinedCluster {
     pub member: MemberNumber,
     /// Present members, this one included.
     pub members: Vec<FoundingMember>,
+}
+
+/// Gives the leadership of a job's group to another of its replicas. Served by the node that leads it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TransferGroup {
+    /// The job.
+    pub job: JobId,
+    /// To whom.
+    pub to: MemberNumber,
+}
+
+/// Builds a snapshot of a job's group and shortens its log. Served by every replica.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SnapshotGroup {
+    /// The job.
+    pub job: JobId,
 }

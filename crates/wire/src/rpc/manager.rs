@@ -119,6 +119,9 @@ pub struct DatacenterReport {
     pub cores_used: u32,
     /// Does the managers' directory have a leader?
     pub has_leader: bool,
+    /// Shards that wait for free cores, as far as this manager knows.
+    #[serde(default)]
+    pub queued: u32,
 }
 
 /// Reads a piece of a shard's log; the manager asks the worker.

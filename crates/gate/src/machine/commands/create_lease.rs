@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Tried, ensure, settle};
 use crate::machine::state::GateJob;
-use crate::machine::{Dc, DcLease};
+use crate::machine::{Dc, DcLease, Standing};
 
 /// Gives or renews the lease of (job, datacenter), bound to the gate token.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -39,6 +39,7 @@ impl Apply<GateJob> for CreateLease {
 impl CreateLease {
     fn give(self, job: &mut GateJob, stamp: Stamp) -> Tried {
         let (gate_token, cancelling) = (job.leadership.token, job.is_cancelling());
+        let lost = highest_lost(job);
         let is_target = job.targets.contains(&self.dc);
         let dc = job.known_dc(&self.dc)?;
         ensure(is_target && !dc.is_lost(), || Reason::not_allowed("the datacenter is no target any more"))?;
@@ -46,7 +47,8 @@ impl CreateLease {
         let is_renewal = self.is_renewal(dc, gate_token);
         ensure(is_renewal || !cancelling, || Reason::not_allowed("the job is being cancelled"))?;
         let before = dc.lease.clone().filter(|_| is_renewal);
-        self.write(dc, gate_token, is_renewal);
+        dc.token = token_after(dc, lost, is_renewal);
+        self.write(dc, gate_token);
         dc.heard_at_ms = std::cmp::max(dc.heard_at_ms, stamp.at_ms * u64::from(!is_renewal));
         let given = LeaseGiven { dc_token: dc.token, expires_at_ms: self.expires_at_ms };
         match before == dc.lease {
@@ -65,12 +67,28 @@ impl CreateLease {
         dc.lease.as_ref().is_some_and(same)
     }
 
-    fn write(&self, dc: &mut Dc, gate_token: Token, is_renewal: bool) {
-        dc.token = Token(dc.token.0 + u64::from(!is_renewal));
+    fn write(&self, dc: &mut Dc, gate_token: Token) {
         dc.lost_after_ms = self.dc_lost_timeout_ms;
         dc.lease =
             Some(DcLease { holder: self.holder.clone(), gate_token, expires_at_ms: self.expires_at_ms });
     }
+}
+
+/// A renewal keeps the token; a new lease raises it, above those of datacenters that were given up as well.
+fn token_after(dc: &Dc, lost: Token, is_renewal: bool) -> Token {
+    match is_renewal {
+        true => dc.token,
+        false => dc.token.max(lost).next(),
+    }
+}
+
+/// The highest token of a datacenter that was given up: whoever takes its place gets a higher one.
+fn highest_lost(job: &GateJob) -> Token {
+    let lost = job.dcs.values().filter_map(|dc| match dc.standing {
+        Standing::Lost { dc_token } => Some(dc_token),
+        Standing::Target | Standing::Refused { .. } => None,
+    });
+    lost.max().unwrap_or_default()
 }
 
 #[cfg(test)]

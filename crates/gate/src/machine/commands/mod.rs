@@ -32,7 +32,7 @@ pub use release_dc_managers::ReleaseDcManagers;
 pub use release_gate_leadership::ReleaseGateLeadership;
 pub use release_lease::ReleaseLease;
 pub use remove_callback::RemoveCallback;
-pub use set_callback::{CALLBACKS_MAX, SetCallback};
+pub use set_callback::{CALLBACKS_MAX, CallbackChange, SetCallback};
 pub use set_dc_result::{Reported, SetDcResult};
 pub use set_fence_token::SetFenceToken;
 pub use set_job::{

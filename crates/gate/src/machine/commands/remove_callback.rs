@@ -3,8 +3,8 @@
 use muster_machine::{Apply, Outcome, Stamp};
 use serde::{Deserialize, Serialize};
 
-use crate::machine::What;
 use crate::machine::state::GateJob;
+use crate::machine::{DroppedCallback, What};
 
 /// Drops a webhook; why is kept in the events.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -22,7 +22,13 @@ impl Apply<GateJob> for RemoveCallback {
         if job.callbacks.remove(&self.url).is_none() {
             return Outcome::same();
         }
-        let why = self.gave_up.unwrap_or_else(|| "done".into());
+        job.note_dropped(DroppedCallback {
+            url: self.url.clone(),
+            delivered: self.delivered_through,
+            gave_up: self.gave_up.clone(),
+            at_ms: stamp.at_ms,
+        });
+        let why = self.gave_up.unwrap_or_else(|| "by its owner".into());
         let reason = format!("callback {} removed after version {}: {why}", self.url, self.delivered_through);
         job.note(What::Status { reason }, stamp);
         Outcome::done()

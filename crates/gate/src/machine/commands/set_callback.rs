@@ -5,7 +5,8 @@ use muster_wire::api::EventKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Tried, ensure, settle};
-use crate::machine::state::{Callback, GateJob};
+use crate::machine::Callback;
+use crate::machine::state::GateJob;
 
 /// Webhooks that one job may have.
 pub const CALLBACKS_MAX: usize = 16;
@@ -23,27 +24,57 @@ pub struct SetCallback {
     pub secret: Vec<u8>,
     /// Events above this version are owed.
     pub from_version: u64,
+    /// What is changed.
+    #[serde(default)]
+    pub change: CallbackChange,
+}
+
+/// What `set_callback` changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum CallbackChange {
+    /// Everything: its owner says so.
+    #[default]
+    Define,
+    /// Only the position, of a webhook that is there: it was delivered.
+    Move,
 }
 
 impl Apply<GateJob> for SetCallback {
-    fn apply(self, job: &mut GateJob, _: Stamp) -> Outcome {
-        settle(self.set(job))
+    fn apply(self, job: &mut GateJob, stamp: Stamp) -> Outcome {
+        match self.change {
+            CallbackChange::Define => settle(self.define(job, stamp)),
+            CallbackChange::Move => self.move_up(job, stamp),
+        }
     }
 }
 
 impl SetCallback {
-    fn set(self, job: &mut GateJob) -> Tried {
+    fn define(self, job: &mut GateJob, stamp: Stamp) -> Tried {
         ensure(is_web_url(&self.url), || Reason::malformed("a callback is an http(s) url of at most 2 KiB"))?;
         let known = job.callbacks.get(&self.url);
         let room = known.is_some() || job.callbacks.len() < CALLBACKS_MAX;
         ensure(room, || Reason::LimitReached { what: "callbacks".into() })?;
         let delivered = known.map_or(0, |known| known.delivered).max(self.from_version);
-        let next = Callback { kinds: self.kinds, secret: self.secret, delivered };
+        let since_ms = known.map_or(stamp.at_ms, |known| known.since_ms);
+        let next = Callback { kinds: self.kinds, secret: self.secret, delivered, since_ms };
         if known == Some(&next) {
             return Ok(Outcome::same());
         }
+        job.dropped_callbacks.retain(|dropped| dropped.url != self.url);
         job.callbacks.insert(self.url, next);
         Ok(Outcome::done())
+    }
+
+    /// A webhook that was removed meanwhile stays removed.
+    fn move_up(self, job: &mut GateJob, stamp: Stamp) -> Outcome {
+        match job.callbacks.get_mut(&self.url).filter(|known| known.delivered < self.from_version) {
+            Some(known) => {
+                known.delivered = self.from_version;
+                known.since_ms = stamp.at_ms;
+                Outcome::done()
+            }
+            None => Outcome::same(),
+        }
     }
 }
 

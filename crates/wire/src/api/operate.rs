@@ -1,0 +1,33 @@
+//! What operators ask of nodes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::JobId;
+
+/// Body of `POST /v1/groups/{job}/transfer`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferRequest {
+    /// Name, number or id of the member that is to lead.
+    pub to: String,
+}
+
+/// The answer of `POST /v1/groups/{job}/transfer` and `/snapshot`, 202.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GroupAsked {
+    /// The job.
+    pub job: JobId,
+    /// Name of the node that does it.
+    pub node: String,
+}
+
+/// The answer of `POST /v1/node/drain` and `/undrain`, 202.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DrainView {
+    /// Name of the node.
+    pub node: String,
+    /// `no`, `running` or `done`.
+    pub draining: String,
+    /// Groups that still have a replica on it.
+    pub groups: u64,
+}
