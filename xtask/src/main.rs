@@ -5,6 +5,7 @@ mod arrows;
 mod bench;
 mod ci;
 mod complexity;
+mod faults;
 mod fix;
 mod soak;
 mod sources;
@@ -47,6 +48,11 @@ const SUBCOMMANDS: &[Subcommand] = &[
         name: "soak",
         about: "manager [SECONDS] [JOBS] [SEED] | gate [SECONDS] | properties [SEQUENCES]  hold what must hold under faults",
         run: soak::run,
+    },
+    Subcommand {
+        name: "faults",
+        about: "[eio|full|power|kill]  let real files fail under the write-ahead log; needs root",
+        run: faults::run,
     },
     Subcommand { name: "fix", about: "apply clippy's suggestions and format", run: fix::run },
 ];

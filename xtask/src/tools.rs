@@ -69,7 +69,8 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn build_folder() -> PathBuf {
+/// Where cargo puts what it builds.
+pub(crate) fn build_folder() -> PathBuf {
     let named = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     named.unwrap_or_else(|| sources::workspace_root().join("target"))
 }

@@ -121,6 +121,9 @@ pub(crate) enum Command {
     Node(NodeCommand),
     /// Show the cluster and its jobs, refreshed
     Top(Top),
+    /// Look at a node's write-ahead log, without changing it
+    #[command(subcommand)]
+    Wal(Wal),
     /// Print a shell's completions
     Completions(Completions),
     /// Print versions of this program and of the gate
@@ -255,6 +258,20 @@ pub(crate) struct Groups {
     /// Only this job's group, with its replicas
     #[arg(long)]
     pub(crate) job: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Wal {
+    /// Show segments, groups and damage
+    Inspect {
+        /// The node's data directory, or the `wal` directory in it
+        dir: PathBuf,
+    },
+    /// Check every checksum; exit code 1 when acknowledged records are damaged
+    Verify {
+        /// The node's data directory, or the `wal` directory in it
+        dir: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -23,6 +23,7 @@ mod fetch;
 mod format;
 mod gate;
 mod group_log;
+mod inspect;
 mod ledger;
 mod lock;
 mod queue;
@@ -45,6 +46,10 @@ mod wal;
 mod writer;
 
 #[cfg(test)]
+mod crash_test;
+#[cfg(test)]
+mod fault_test;
+#[cfg(test)]
 mod model_test;
 #[cfg(test)]
 mod testing;
@@ -54,6 +59,7 @@ mod wal_test;
 pub use disk::{Disk, DiskFile};
 pub use error::{GroupError, OpenError, ReadError, WalError};
 pub use group_log::GroupLog;
+pub use inspect::{GroupReport, Report, SegmentReport, inspect};
 pub use reader::LogReader;
 pub use types::{
     Damage, Done, Entry, Eviction, GroupKey, Level, LogId, Options, Snapshot, Stats, Summary, Vote,

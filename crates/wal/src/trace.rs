@@ -150,12 +150,21 @@ impl Trace {
 
     /// Whether anything but entries is in the segment.
     pub(crate) fn has_heads_in(&self, segment: u64) -> bool {
+        self.head_segments().any(|held_in| held_in == segment)
+    }
+
+    fn head_segments(&self) -> impl Iterator<Item = u64> {
         let ids = self.purged.iter().chain(&self.committed).map(|kept| kept.segment);
         let small =
             self.created.iter().map(|kept| kept.segment).chain(self.vote.iter().map(|kept| kept.segment));
-        let large =
-            self.snapshot.iter().map(|kept| kept.segment).chain(self.evicted.iter().map(|kept| kept.segment));
-        ids.chain(small).chain(large).any(|held_in| held_in == segment)
+        let snapshot = self.snapshot.iter().map(|kept| kept.segment);
+        ids.chain(small).chain(snapshot).chain(self.evicted.iter().map(|kept| kept.segment))
+    }
+
+    /// The oldest segment that holds anything of it.
+    pub(crate) fn oldest_segment(&self) -> Option<u64> {
+        let entries = self.entries.iter().map(|(_, slot)| slot.place.number());
+        self.head_segments().chain(entries).min()
     }
 
     /// Whether the record must be written that keeps a damaged life known once the segment is gone.

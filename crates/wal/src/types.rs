@@ -55,7 +55,7 @@ pub struct GroupKey {
 }
 
 /// Names one log entry.
-#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Default)]
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Default, serde::Serialize)]
 pub struct LogId {
     /// The term in which the entry was proposed.
     pub term: u64,
@@ -75,7 +75,7 @@ pub struct Entry {
 }
 
 /// The vote of a group's replica.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+#[derive(Copy, Clone, Debug, Eq, PartialEq, serde::Serialize)]
 pub struct Vote {
     /// The term voted in.
     pub term: u64,

@@ -18,6 +18,7 @@ mod submit;
 mod top;
 mod validate;
 mod version;
+mod wal;
 mod watch;
 
 use clap::CommandFactory as _;
@@ -53,6 +54,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<u8, Failu
         Command::Top(args) => top::run(context, &args).await,
         Command::Groups(args) => cluster::groups(context, args).await,
         Command::Completions(args) => completions(context, args.shell),
+        Command::Wal(command) => wal::run(context, &command),
         Command::Version => version::run(context).await,
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     lock::lock,
 };
 
-pub(crate) use replay::Replay;
+pub(crate) use replay::{Replay, SegmentFacts};
 use scan::{Scan, scan};
 
 /// How many segments are read at a time.
@@ -58,7 +58,8 @@ pub(crate) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
     clean(disk)?;
     let headers = survey(disk)?;
     let member = check_owner(&headers, options)?;
-    let replay = read_log(disk, &headers)?;
+    let mut replay = Replay::default();
+    read_log(disk, &headers, &mut replay)?;
     torn::keep(disk, &replay)?;
     let damage = replay.ledger.damage();
     damage.iter().for_each(report);
@@ -131,9 +132,26 @@ fn check_owner(headers: &[SegmentHeader], options: &Options) -> Result<u32, Open
     }
 }
 
+/// Whose log the headers say that it is.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) node: [u8; 16],
+    pub(crate) member: u32,
+}
+
+impl Recorded {
+    pub(crate) fn of(headers: &[SegmentHeader]) -> Self {
+        let last = headers.last().map(|header| Self { node: header.node, member: header.member });
+        last.unwrap_or_default()
+    }
+}
+
 /// Reads and replays all batches.
-pub(crate) fn read_log(disk: &dyn Disk, headers: &[SegmentHeader]) -> Result<Replay, OpenError> {
-    let mut replay = Replay::default();
+pub(crate) fn read_log(
+    disk: &dyn Disk,
+    headers: &[SegmentHeader],
+    replay: &mut Replay,
+) -> Result<(), OpenError> {
     let readers = thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX);
     let ends = headers.iter().skip(1).map(|next| Some(next.first_batch)).chain([None]);
     let parts: Vec<Part> = headers.iter().copied().zip(ends).collect();
@@ -142,7 +160,7 @@ pub(crate) fn read_log(disk: &dyn Disk, headers: &[SegmentHeader]) -> Result<Rep
             replay.add(header, &read.during("read a segment")?)?;
         }
     }
-    Ok(replay)
+    Ok(())
 }
 
 /// A segment, and the number of the batch with which the next one begins.
