@@ -102,6 +102,7 @@ impl Spares {
         loop {
             if let Some(spare) = state.spares.pop_front() {
                 self.0.publish(&state);
+                self.0.changed.notify_all();
                 return Ok(spare);
             }
             if state.failed {
