@@ -4,7 +4,6 @@ mod cancel;
 mod context;
 mod events;
 mod explain;
-mod groups;
 mod jobs;
 mod logs;
 mod results;
@@ -32,8 +31,6 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .route("/v1/jobs/{id}/context", get(context::list))
         .route("/v1/jobs/{id}/context/{key}", get(context::get).put(context::put).delete(context::delete))
         .route("/v1/jobs/{id}/cancel", post(cancel::cancel))
-        .route("/v1/groups/{job}/transfer", post(groups::transfer))
-        .route("/v1/groups/{job}/snapshot", post(groups::snapshot))
         .route("/v1/workers", get(workers::list))
         .route("/v1/workers/{id}/drain", post(workers::drain))
         .route("/v1/workers/{id}/undrain", post(workers::undrain))
