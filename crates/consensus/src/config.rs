@@ -26,6 +26,14 @@ pub struct ConsensusConfig {
     pub replication: u32,
     /// Groups that this node may hold.
     pub groups_max: u32,
+    /// Groups that may be awake at the same time before callers of others are `Busy`.
+    pub awake_max: usize,
+    /// Groups in memory above which the sleepers of longest leave it.
+    pub resident_max: usize,
+    /// An idle group falls asleep after this.
+    pub sleep_after: Duration,
+    /// A sleeping group leaves memory after this.
+    pub evict_after: Duration,
     /// Entries applied between two snapshots of a group.
     pub snapshot_entries: u64,
     /// A group without a submission is made void after this.

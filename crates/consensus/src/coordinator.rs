@@ -21,6 +21,9 @@ use crate::host::directory::{DIRECTORY_JOB, DirectoryHandle, encoded};
 use crate::identity::Identity;
 use crate::status::{Consistency, GroupCounts, GroupStatus, View};
 
+/// How long a group on disk may take to be opened for a snapshot.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(5);
+
 /// What a coordinator is made of.
 pub struct Parts {
     /// How this node takes part.
@@ -172,7 +175,7 @@ impl<M: Machine> Coordinator<M> {
 
     /// Every change of a job's state, as applied by this node's replica; `None` without one that runs.
     pub fn watch(&self, job: JobId) -> Option<watch::Receiver<View<M>>> {
-        Some(self.host.slot(job)?.awake()?.views.clone())
+        Some(self.host.slot(job)?.running()?.views.clone())
     }
 
     /// Every group of this node but the directory.
@@ -212,7 +215,8 @@ impl<M: Machine> Coordinator<M> {
 
     /// Builds a snapshot of a job's group here and shortens its log.
     pub async fn snapshot(&self, job: JobId) -> Result<(), ProposeError> {
-        let group = self.host.slot(job).and_then(|slot| slot.awake()).ok_or_else(|| self.host.absent(job))?;
+        let slot = self.host.slot(job).ok_or_else(|| self.host.absent(job))?;
+        let group = self.host.resident(&slot, self.deadline(SNAPSHOT_WITHIN)).await?;
         group.raft.trigger().snapshot().await.map_err(|_| ProposeError::NotServing)
     }
 

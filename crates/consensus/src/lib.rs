@@ -33,4 +33,6 @@ pub use status::{Consistency, GroupCounts, GroupStatus, ReplicaStatus, View};
 #[cfg(test)]
 mod cluster_test;
 #[cfg(test)]
+mod ladder_test;
+#[cfg(test)]
 mod testing;

@@ -19,6 +19,9 @@ const FAST: TaskKind = TaskKind::new("election_fast");
 const SLOW: TaskKind = TaskKind::vital("election_slow");
 /// Groups that are campaigned for at the same time.
 const AT_ONCE: usize = 64;
+/// Sleeping groups that are woken together for an election, and the pause after them.
+const SLEEPERS_AT_ONCE: usize = 50;
+const SLEEPERS_PAUSE: Duration = Duration::from_millis(100);
 /// Tries of the fast loop; then the slow one takes over.
 const FAST_TRIES: u32 = 10;
 /// Between two looks at the groups without a leader.
@@ -46,7 +49,7 @@ impl<M: Machine> Host<M> {
         let was_led = |standing: &Standing| standing.was_led_by(gone.member, gone.generation);
         let mut led = self.all_slots();
         led.retain(|slot| was_led(&slot.standing));
-        led.sort_by_key(|slot| Reverse(slot.standing.waiting()));
+        led.sort_by_key(|slot| (slot.is_at_rest(), Reverse(slot.standing.waiting())));
         let directory = was_led(&self.directory_standing);
         let groups = led.len() + usize::from(directory);
         if groups > 0 {
@@ -58,6 +61,8 @@ impl<M: Machine> Host<M> {
 
     fn elect_fast(self: &Arc<Self>, led: Vec<Arc<Slot<M>>>, directory: bool, dead: MemberNumber) {
         led.iter().for_each(|slot| slot.standing.note_gone(dead));
+        let (resting, led): (Vec<_>, Vec<_>) = led.into_iter().partition(|slot| slot.is_at_rest());
+        self.elect_sleepers(resting, dead);
         let (host, jobs) = (self.clone(), self.clone());
         if directory {
             self.directory_standing.note_gone(dead);
@@ -70,8 +75,23 @@ impl<M: Machine> Host<M> {
         });
     }
 
+    /// Groups asleep get a new leader at a bounded rate; those on disk only get one when they are used or due.
+    fn elect_sleepers(self: &Arc<Self>, resting: Vec<Arc<Slot<M>>>, dead: MemberNumber) {
+        let host = self.clone();
+        let asleep = resting.into_iter().filter(|slot| slot.is_asleep()).collect::<Vec<_>>();
+        self.scope().spawn_until_stop(FAST, async move {
+            for some in asleep.chunks(SLEEPERS_AT_ONCE) {
+                some.iter().for_each(|slot| host.use_now(slot));
+                stream::iter(some.to_vec())
+                    .for_each_concurrent(AT_ONCE, |slot| host.elect_slot(slot, dead))
+                    .await;
+                tokio::time::sleep(SLEEPERS_PAUSE).await;
+            }
+        });
+    }
+
     async fn elect_slot(&self, slot: Arc<Slot<M>>, dead: MemberNumber) {
-        if let Some(group) = slot.awake() {
+        if let Some(group) = slot.running() {
             self.elect_one(&group, dead).await;
         }
     }
@@ -140,14 +160,14 @@ impl<M: Machine> Host<M> {
     /// The slots of groups without a leader whose next try is due.
     fn leaderless(&self) -> Vec<Arc<Slot<M>>> {
         let now = self.now_ms();
-        let mut slots = self.all_slots();
+        let mut slots = self.awake_slots();
         slots.retain(is_leaderless);
         slots.sort_by_key(|slot| Reverse(slot.standing.waiting()));
         slots.into_iter().filter(|slot| slot.standing.take_try(now, next_try(now))).take(SLOW_MOST).collect()
     }
 
     async fn try_slot(&self, slot: Arc<Slot<M>>) {
-        if let Some(group) = slot.awake() {
+        if let Some(group) = slot.running() {
             try_once(&group, &slot.standing).await;
         }
     }
@@ -170,7 +190,7 @@ impl<M: Machine> Host<M> {
     /// Not all hosts at the same moment: the first one wins.
     pub(crate) fn try_leaderless_soon(&self) {
         let now = self.now_ms();
-        let leaderless = self.all_slots().into_iter().filter(is_leaderless);
+        let leaderless = self.awake_slots().into_iter().filter(is_leaderless);
         leaderless.for_each(|slot| slot.standing.try_from(now + random::below(SOON_MS)));
         self.directory_standing.try_from(now + random::below(SOON_MS));
     }
@@ -192,5 +212,5 @@ fn is_led_by_another<G: Machine>(group: &Group<G>, dead: MemberNumber) -> bool {
 }
 
 fn is_leaderless<M: Machine>(slot: &Arc<Slot<M>>) -> bool {
-    slot.awake().is_some_and(|group| !group.has_leader())
+    slot.running().is_some_and(|group| !group.has_leader())
 }

@@ -12,6 +12,7 @@ use muster_wire::{GroupId, Incarnation, JobId, NodeRef, RaftId};
 
 use super::Host;
 use super::slot::Slot;
+use super::table::wal_key;
 use crate::directory::{Directory, JobChange, JobRow, MemberRow};
 use crate::raft::group::Opening;
 
@@ -33,6 +34,7 @@ impl<M: Machine> Host<M> {
             let now = views.borrow_and_update().state.clone();
             self.learn_members(&now, &mut kept);
             now.job_changes_since(&before).for_each(|change| self.on_job_change(change));
+            self.wake_cold();
             before = now;
             if views.changed().await.is_err() {
                 return;
@@ -61,7 +63,11 @@ impl<M: Machine> Host<M> {
 
     fn open_mine(self: &Arc<Self>, row: &JobRow) {
         let Some(opening) = self.my_opening(row) else { return };
-        if let Err(error) = self.ensure(opening) {
+        let opened = match self.ground.wal.is_known(wal_key(&opening)) {
+            true => self.ensure_cold(opening),
+            false => self.ensure(opening),
+        };
+        if let Err(error) = opened {
             tracing::warn!(job = %row.job, %error, "another group of this job is still being closed");
         }
     }
@@ -71,7 +77,7 @@ impl<M: Machine> Host<M> {
         if slot.group_id() == row.group && !row.concerns(slot.replica()) {
             return self.destroy(slot);
         }
-        if let Some(group) = slot.awake() {
+        if let Some(group) = slot.running() {
             group.wires.set_index.store(row.set_index, Ordering::Relaxed);
         }
     }

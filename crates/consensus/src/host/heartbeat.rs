@@ -37,7 +37,7 @@ impl<M: Machine> Host<M> {
         let period = self.config.profile.timing().heartbeat();
         let count = (period.as_millis() / SLOT.as_millis()).max(1) as usize;
         let mut buckets: Vec<Vec<Arc<Group<M>>>> = vec![Vec::new(); count];
-        for group in self.led_slots().into_iter().filter_map(|slot| slot.awake()) {
+        for group in self.led_slots().into_iter().filter_map(|slot| slot.running()) {
             let at = group.id.0 as usize % count;
             if let Some(bucket) = buckets.get_mut(at) {
                 bucket.push(group);

@@ -62,38 +62,54 @@ impl<M: Machine> Host<M> {
 
     /// Proposes only if this node's replica leads.
     pub(crate) async fn propose_here(
-        &self,
+        self: &Arc<Self>,
         job: JobId,
         entry: Bytes,
         deadline: Instant,
     ) -> Result<Written, ProposeError> {
         let _permit = self.in_flight.clone().try_acquire_owned().map_err(|_| ProposeError::busy())?;
         let slot = self.slot(job).ok_or_else(|| self.absent(job))?;
-        slot.group(deadline).await?.write(entry, deadline).await
+        self.admit(&slot)?;
+        let group = self.resident(&slot, deadline).await?;
+        let _waiting = slot.standing.wait_guard();
+        if group.is_former_leader() {
+            self.want_leader(&slot);
+            group.until_led(deadline).await?;
+        }
+        group.write(entry, deadline).await
     }
 
     async fn propose_by(
-        &self,
+        self: &Arc<Self>,
         slot: &Arc<Slot<M>>,
         entry: &Bytes,
         deadline: Instant,
     ) -> Result<Written, ProposeError> {
-        let group = self.group_for_caller(slot, deadline).await?;
+        self.admit(slot)?;
         let _waiting = slot.standing.wait_guard();
+        let group = self.group_for_caller(slot, deadline).await?;
+        self.use_now(slot);
         self.want_if_leaderless(slot, &group);
         group.propose(entry, deadline).await
     }
 
     async fn group_for_caller(
-        &self,
+        self: &Arc<Self>,
         slot: &Arc<Slot<M>>,
         deadline: Instant,
     ) -> Result<Arc<Group<M>>, ProposeError> {
-        let found = slot.group(deadline).await;
+        let found = self.resident_as_is(slot, deadline).await;
         found.map_err(|error| match self.directory.view().state.job(slot.job()) {
             Some(_) => error,
             None => self.absent(slot.job()),
         })
+    }
+
+    /// A read leaves a group that is led here asleep.
+    fn use_unless_led(&self, slot: &Arc<Slot<M>>, group: &Group<M>) {
+        if !group.is_leader() {
+            self.use_now(slot);
+        }
     }
 
     fn want_if_leaderless(&self, slot: &Slot<M>, group: &Group<M>) {
@@ -219,7 +235,7 @@ impl<M: Machine> Host<M> {
     }
 
     async fn read_by(
-        &self,
+        self: &Arc<Self>,
         slot: &Arc<Slot<M>>,
         how: Consistency,
         deadline: Instant,
@@ -229,6 +245,7 @@ impl<M: Machine> Host<M> {
             return Ok(group.view());
         }
         let _waiting = slot.standing.wait_guard();
+        self.use_unless_led(slot, &group);
         self.want_if_leaderless(slot, &group);
         group.up_to_date(deadline).await
     }
@@ -264,7 +281,7 @@ impl<M: Machine> Host<M> {
 
     /// Who leads a job, as far as this node's replica knows.
     pub(crate) fn leader_of(&self, job: JobId) -> Option<NodeRef> {
-        let group = self.slot(job)?.awake()?;
+        let group = self.slot(job)?.running()?;
         self.peers().node(group.leader()?.member())
     }
 }

@@ -35,18 +35,19 @@ impl<M: Machine> Host<M> {
         let view = self.directory.view();
         let row = view.state.job(job).filter(|row| row.birth.proposer == self.me());
         let Some(opening) = row.and_then(|row| self.my_opening(row)) else { return Ok(()) };
-        self.ensure(opening)?.group(deadline).await.map(drop)
+        let slot = self.ensure(opening)?;
+        self.resident(&slot, deadline).await.map(drop)
     }
 
     /// Hands a led group over and waits until the other one leads.
     pub(crate) async fn hand_over(
-        &self,
+        self: &Arc<Self>,
         job: JobId,
         to: MemberNumber,
         deadline: Instant,
     ) -> Result<(), ProposeError> {
         let slot = self.slot(job).ok_or_else(|| self.absent(job))?;
-        let group = slot.group(deadline).await?;
+        let group = self.resident(&slot, deadline).await?;
         if !group.is_leader() {
             return Err(group.not_leader());
         }
@@ -77,7 +78,7 @@ impl<M: Machine> Host<M> {
 }
 
 async fn close_slot<M: Machine>(slot: &Arc<Slot<M>>) {
-    if let Some(Phase::Awake(group)) = slot.begin_closing() {
+    if let Some(group) = slot.begin_closing().as_ref().and_then(Phase::running) {
         group.close().await;
     }
 }

@@ -1,9 +1,10 @@
 //! The host of a node's groups.
 //!
 //! ```text
-//!   follow ── directory changes ──▶ table (slots: loading, awake, closing, failed) ──▶ raft::Group
+//!   follow ── directory changes ──▶ table (slots on a ladder: awake, asleep, evicted) ──▶ raft::Group
 //!   evidence ── links, failure detector ──▶ election ──▶ campaigns          heartbeat ──▶ led groups
 //!   retire, summaries ──▶ directory                                         tend ── snapshots, gauges, reloads
+//!   ladder ── sleep, eviction, due times    cold ── what a restart loads in its turn
 //!   serve ── calls 20–49 of other hosts
 //! ```
 
@@ -13,10 +14,13 @@ mod evidence;
 mod follow;
 mod heartbeat;
 mod jobs;
+mod ladder;
 mod life;
 mod log_care;
 pub(crate) mod peers;
+mod cold;
 mod replace;
+mod rests;
 mod retire;
 pub(crate) mod serve;
 mod slot;
@@ -40,13 +44,16 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::config::ConsensusConfig;
 use crate::directory::JobSummary;
 use crate::raft::group::Ground;
+use cold::Cold;
 use directory::DirectoryHandle;
+use ladder::Rota;
 use peers::Peers;
+use rests::Rests;
 use slot::Slot;
 use standing::Standing;
 
 /// Groups that are opened or closed at the same time.
-const LOADS_AT_ONCE: usize = 8;
+const LOADS_AT_ONCE: usize = 64;
 /// Unless the node says otherwise.
 const REPLACE_AFTER_MS: u64 = 120_000;
 
@@ -60,6 +67,11 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) directory: DirectoryHandle,
     pub(crate) directory_standing: Arc<Standing>,
     pub(crate) slots: DashMap<JobId, Arc<Slot<M>>>,
+    /// Those that are looked at all the time: neither asleep nor evicted.
+    pub(crate) awake: DashMap<JobId, Arc<Slot<M>>>,
+    pub(crate) rota: Rota<M>,
+    pub(crate) rests: Rests,
+    cold: Cold<M>,
     pub(crate) led: watch::Sender<Arc<OrdMap<JobId, u64>>>,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) summarizer: RwLock<Option<Summarizer<M>>>,
@@ -75,12 +87,17 @@ pub(crate) struct Host<M: Machine> {
 impl<M: Machine> Host<M> {
     pub(crate) fn new(config: Arc<ConsensusConfig>, ground: Ground, directory: DirectoryHandle) -> Arc<Self> {
         let in_flight = Arc::new(Semaphore::new(config.in_flight_per_node.min(Semaphore::MAX_PERMITS)));
+        let rests = Rests::open(&config.data_dir);
         Arc::new(Self {
             config,
             ground,
             directory,
             directory_standing: Arc::default(),
             slots: DashMap::new(),
+            awake: DashMap::new(),
+            rota: Rota::default(),
+            rests,
+            cold: Cold::default(),
             led: watch::channel(Arc::default()).0,
             in_flight,
             summarizer: RwLock::new(None),
@@ -94,6 +111,8 @@ impl<M: Machine> Host<M> {
     /// Starts everything that runs by itself.
     pub(crate) fn start(self: &Arc<Self>) {
         follow::start(self);
+        cold::start(self);
+        ladder::start(self);
         heartbeat::start(self);
         evidence::start(self);
         election::start(self);
@@ -133,10 +152,12 @@ impl<M: Machine> Host<M> {
         self.slots.get(&job).map(|entry| entry.value().clone())
     }
 
-    /// Slots of the groups that this node's replicas lead.
+    /// Slots of the groups that this node's replicas lead and that are not at rest.
     pub(crate) fn led_slots(&self) -> Vec<Arc<Slot<M>>> {
         let led = self.led.borrow().clone();
-        led.keys().filter_map(|job| self.slot(*job)).collect()
+        let mut slots = self.awake_slots();
+        slots.retain(|slot| led.contains_key(&slot.job()));
+        slots
     }
 
     pub(crate) fn summarizer(&self) -> Option<Summarizer<M>> {

@@ -98,6 +98,12 @@ impl Peers {
         found.filter(|member| *member != self.shared.me.member)
     }
 
+    /// Is a member not known dead or gone?
+    pub(crate) fn is_live(&self, member: MemberNumber) -> bool {
+        let seen = self.node(member).and_then(|node| self.shared.swim.member(node.id));
+        seen.is_none_or(|seen| seen.state.is_live())
+    }
+
     /// Every known member but this node.
     pub(crate) fn others(&self) -> Vec<NodeRef> {
         let me = self.me().member;

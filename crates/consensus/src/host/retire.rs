@@ -61,8 +61,9 @@ impl<M: Machine> Host<M> {
     }
 }
 
-fn tombstone<M: Machine>(slot: &Arc<Slot<M>>) -> Option<Retiring> {
-    let group = slot.awake()?;
+/// What is left of a job that is over, to be reported.
+pub(crate) fn tombstone<M: Machine>(slot: &Arc<Slot<M>>) -> Option<Retiring> {
+    let group = slot.running()?;
     let retired = group.views.borrow().state.retired()?;
     Some(Retiring { job: slot.job(), status: retired.status, token: retired.token })
 }

@@ -32,6 +32,8 @@ const WITHIN_MAX: Duration = Duration::from_secs(60);
 pub(crate) trait GroupCall: Call {
     /// Which group.
     fn frame(&self) -> &GroupFrame;
+    /// Does it wake a sleeping group?
+    fn is_use(&self) -> bool;
     /// Answers it.
     fn answer<G: Machine>(
         self,
@@ -41,12 +43,17 @@ pub(crate) trait GroupCall: Call {
 
 /// Declares how a group answers each call.
 macro_rules! group_calls {
-    ($($call:ident, $frame:ident => |$this:ident, $group:ident| $answer:expr;)+) => {
+    ($($call:ident, $frame:ident, $is_use:expr => |$this:ident, $group:ident| $answer:expr;)+) => {
         $(
             impl GroupCall for $call {
                 fn frame(&self) -> &GroupFrame {
                     let $frame = self;
                     frame_of!($call, $frame)
+                }
+
+                fn is_use(&self) -> bool {
+                    let is_use: fn(&Self) -> bool = $is_use;
+                    is_use(self)
                 }
 
                 async fn answer<G: Machine>(self, $group: &Group<G>) -> Result<Self::Reply, RpcError> {
@@ -69,11 +76,11 @@ macro_rules! frame_of {
 }
 
 group_calls! {
-    RaftAppend, call => |this, group| group.on_append(this).await;
-    RaftVote, call => |this, group| group.on_vote(&this).await;
-    RaftPreVote, call => |this, group| group.on_pre_vote(&this.ask).await;
-    RaftSnapshot, call => |this, group| group.on_snapshot(this).await;
-    RaftTransfer, call => |this, group| group.on_transfer(&this).await;
+    RaftAppend, call, |append| !append.entries.is_empty() => |this, group| group.on_append(this).await;
+    RaftVote, call, |_| true => |this, group| group.on_vote(&this).await;
+    RaftPreVote, call, |_| false => |this, group| group.on_pre_vote(&this.ask).await;
+    RaftSnapshot, call, |_| true => |this, group| group.on_snapshot(this).await;
+    RaftTransfer, call, |_| true => |this, group| group.on_transfer(&this).await;
 }
 
 /// The service of a host.
@@ -139,7 +146,11 @@ impl<M: Machine> Host<M> {
             return self.on_directory_call(call).await;
         }
         let opening = self.opening_for(frame)?;
-        let group = self.ensure(opening)?.group(self.clock().now() + CREATION_WAIT).await?;
+        let slot = self.ensure(opening)?;
+        if call.is_use() {
+            self.use_now(&slot);
+        }
+        let group = self.resident_as_is(&slot, self.clock().now() + CREATION_WAIT).await?;
         call.answer(&group).await
     }
 
@@ -185,15 +196,15 @@ impl<M: Machine> Host<M> {
         Ok(ReadIndexAt { index })
     }
 
-    async fn index_here(&self, call: &AskReadIndex, deadline: Instant) -> Result<u64, RpcError> {
+    async fn index_here(self: &Arc<Self>, call: &AskReadIndex, deadline: Instant) -> Result<u64, RpcError> {
         let slot = self.slot(call.job).ok_or_else(|| self.absent(call.job))?;
-        Ok(slot.group(deadline).await?.read_index(deadline).await?)
+        Ok(self.resident_as_is(&slot, deadline).await?.read_index(deadline).await?)
     }
 
     async fn on_fetch(self: Arc<Self>, call: FetchState) -> Result<GroupState, RpcError> {
         let deadline = self.deadline_in(call.within_ms);
         let slot = self.slot(call.job).ok_or_else(|| self.absent(call.job))?;
-        let group = slot.group(deadline).await?;
+        let group = self.resident_as_is(&slot, deadline).await?;
         let view = match call.linearizable {
             true => group.up_to_date(deadline).await?,
             false => group.view(),

@@ -1,12 +1,18 @@
-//! One group's place in the table. Its owner is the task that loads or closes it; everybody else reads its phase.
+//! One group's place in the table. Its owner is the task that loads, evicts or closes it; everybody else reads its phase.
+//!
+//! ```text
+//!   evicted ⇄ loading ──▶ awake ⇄ asleep ──▶ evicting ──▶ evicted          closing, failed: from anywhere
+//! ```
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use muster_machine::Machine;
 use muster_wire::{GroupId, JobId, RaftId, Token};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::rests::{LogEnd, Rest};
 use super::standing::Standing;
 use crate::error::ProposeError;
 use crate::raft::group::{Group, Opening};
@@ -14,10 +20,16 @@ use crate::status::GroupStatus;
 
 /// What a slot holds.
 pub(crate) enum Phase<M: Machine> {
+    /// On disk only, until somebody needs it.
+    Evicted,
     /// Being opened: callers wait.
     Loading,
-    /// Running.
+    /// Running, with heartbeats while it is led here.
     Awake(Arc<Group<M>>),
+    /// Running and idle: without heartbeats.
+    Asleep(Arc<Group<M>>),
+    /// Its instance is being stopped so that it is on disk only: callers wait.
+    Evicting,
     /// Being stopped and, after a retirement, destroyed.
     Closing,
     /// It cannot be served here.
@@ -27,8 +39,11 @@ pub(crate) enum Phase<M: Machine> {
 impl<M: Machine> Clone for Phase<M> {
     fn clone(&self) -> Self {
         match self {
+            Self::Evicted => Self::Evicted,
             Self::Loading => Self::Loading,
             Self::Awake(group) => Self::Awake(group.clone()),
+            Self::Asleep(group) => Self::Asleep(group.clone()),
+            Self::Evicting => Self::Evicting,
             Self::Closing => Self::Closing,
             Self::Failed(why) => Self::Failed(why.clone()),
         }
@@ -39,24 +54,62 @@ impl<M: Machine> Phase<M> {
     /// The word used in metrics and for people.
     pub(crate) const fn word(&self) -> &'static str {
         match self {
+            Self::Evicted | Self::Evicting => "evicted",
             Self::Loading => "loading",
             Self::Awake(_) => "awake",
+            Self::Asleep(_) => "asleep",
             Self::Closing => "closing",
             Self::Failed(_) => "failed",
         }
     }
+
+    /// The group, if its instance runs.
+    pub(crate) const fn running(&self) -> Option<&Arc<Group<M>>> {
+        match self {
+            Self::Awake(group) | Self::Asleep(group) => Some(group),
+            Self::Evicted | Self::Loading | Self::Evicting | Self::Closing | Self::Failed(_) => None,
+        }
+    }
+
+    /// Is it on its way to another phase, for which callers wait?
+    const fn is_passing(&self) -> bool {
+        matches!(self, Self::Loading | Self::Evicting)
+    }
 }
+
+/// All words, for gauges.
+pub(crate) const WORDS: [&str; 6] = ["loading", "awake", "asleep", "evicted", "closing", "failed"];
 
 /// One group's place in the table.
 pub(crate) struct Slot<M: Machine> {
     pub(crate) opening: Opening,
     pub(crate) standing: Arc<Standing>,
+    /// What is owed next, ms since 1970; 0 for nothing. Kept while the group sleeps or is on disk only.
+    pub(crate) due_ms: AtomicU64,
+    /// Host time at which it fell asleep, ms; 0 while it is not a sleeper in memory.
+    pub(crate) slept_ms: AtomicU64,
+    /// Where its log ended when it came to rest.
+    end: Mutex<Option<LogEnd>>,
     phase: watch::Sender<Phase<M>>,
+    /// Host time of the last use, ms.
+    active_ms: AtomicU64,
+    /// As it was when it was evicted.
+    left: Mutex<Option<Box<GroupStatus>>>,
 }
 
 impl<M: Machine> Slot<M> {
-    pub(crate) fn loading(opening: Opening, standing: Arc<Standing>) -> Self {
-        Self { opening, standing, phase: watch::channel(Phase::Loading).0 }
+    /// A slot whose group is on disk only, or not yet anywhere.
+    pub(crate) fn evicted(opening: Opening, standing: Arc<Standing>) -> Self {
+        Self {
+            opening,
+            standing,
+            due_ms: AtomicU64::new(0),
+            slept_ms: AtomicU64::new(0),
+            end: Mutex::new(None),
+            phase: watch::channel(Phase::Evicted).0,
+            active_ms: AtomicU64::new(0),
+            left: Mutex::new(None),
+        }
     }
 
     pub(crate) fn job(&self) -> JobId {
@@ -75,39 +128,109 @@ impl<M: Machine> Slot<M> {
         self.phase.borrow().clone()
     }
 
-    /// The group, if it runs.
-    pub(crate) fn awake(&self) -> Option<Arc<Group<M>>> {
-        match &*self.phase.borrow() {
-            Phase::Awake(group) => Some(group.clone()),
-            Phase::Loading | Phase::Closing | Phase::Failed(_) => None,
-        }
+    /// The group, if its instance runs.
+    pub(crate) fn running(&self) -> Option<Arc<Group<M>>> {
+        self.phase.borrow().running().cloned()
     }
 
-    /// The group, waiting while it is being opened.
-    pub(crate) async fn group(&self, deadline: Instant) -> Result<Arc<Group<M>>, ProposeError> {
+    /// Its phase, in a word.
+    pub(crate) fn word(&self) -> &'static str {
+        self.phase.borrow().word()
+    }
+
+    pub(crate) fn is_asleep(&self) -> bool {
+        matches!(&*self.phase.borrow(), Phase::Asleep(_))
+    }
+
+
+    /// Its place among the sleepers is not its place any more.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(&*self.phase.borrow(), Phase::Asleep(_) | Phase::Evicted | Phase::Evicting)
+    }
+
+    /// The phase once it is not on its way to another one; `Busy` at the deadline.
+    pub(crate) async fn settled(&self, deadline: Instant) -> Result<Phase<M>, ProposeError> {
         let mut phases = self.phase.subscribe();
-        let settled = timeout_at(deadline, phases.wait_for(|phase| !matches!(phase, Phase::Loading))).await;
+        let settled = timeout_at(deadline, phases.wait_for(|phase| !phase.is_passing())).await;
         let Ok(Ok(phase)) = settled else { return Err(ProposeError::busy()) };
-        match &*phase {
-            Phase::Awake(group) => Ok(group.clone()),
-            Phase::Loading | Phase::Closing | Phase::Failed(_) => Err(ProposeError::NotServing),
-        }
+        Ok(phase.clone())
+    }
+
+    /// Takes the slot for loading; false if it is not on disk only.
+    pub(crate) fn begin_loading(&self) -> bool {
+        self.step(Phase::Loading, |now| matches!(now, Phase::Evicted))
     }
 
     /// The end of loading; false when the slot was closed meanwhile, and the group is not wanted.
     pub(crate) fn settle(&self, phase: Phase<M>) -> bool {
+        self.step(phase, |now| matches!(now, Phase::Loading))
+    }
+
+    /// Notes a use; true if that has woken the group.
+    pub(crate) fn touch(&self, now_ms: u64) -> bool {
+        self.active_ms.store(now_ms, Ordering::Relaxed);
+        self.is_asleep() && self.wake()
+    }
+
+    fn wake(&self) -> bool {
         self.phase.send_if_modified(|now| match now {
-            Phase::Loading => replaced(now, phase),
-            Phase::Awake(_) | Phase::Closing | Phase::Failed(_) => false,
+            Phase::Asleep(group) => {
+                let group = group.clone();
+                replaced(now, Phase::Awake(group))
+            }
+            _ => false,
         })
+    }
+
+    /// True if it was awake and not used since `before_ms`, and sleeps now.
+    pub(crate) fn fall_asleep(&self, before_ms: u64) -> bool {
+        self.phase.send_if_modified(|now| match now {
+            Phase::Awake(group) if self.active_ms() <= before_ms => {
+                let group = group.clone();
+                replaced(now, Phase::Asleep(group))
+            }
+            _ => false,
+        })
+    }
+
+    /// It is about to rest, with its log ending here.
+    pub(crate) fn note_rest(&self, end: Option<LogEnd>) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// What a restarted node need not load; `None` while it is in use.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        let end = *self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let (group, incarnation) = (self.group_id().0, self.replica().incarnation().0);
+        let due_ms = self.due_ms.load(Ordering::Relaxed);
+        end.filter(|_| self.is_at_rest()).map(|end| Rest { group, incarnation, end, due_ms })
+    }
+
+    /// Takes a sleeping slot for eviction: its group is to be stopped.
+    pub(crate) fn begin_evicting(&self) -> Option<Arc<Group<M>>> {
+        let group = self.running().filter(|_| self.is_asleep())?;
+        let left = GroupStatus { state: "evicted", role: "follower", replicas: Vec::new(), ..group.status() };
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(left));
+        self.step(Phase::Evicting, |now| matches!(now, Phase::Asleep(_))).then_some(group)
+    }
+
+    /// The end of an eviction.
+    pub(crate) fn end_evicting(&self) {
+        self.step(Phase::Evicted, |now| matches!(now, Phase::Evicting));
     }
 
     /// The group has stopped by itself.
     pub(crate) fn fail(&self, why: String) -> bool {
-        self.phase.send_if_modified(|now| match now {
-            Phase::Awake(_) => replaced(now, Phase::Failed(why)),
-            Phase::Loading | Phase::Closing | Phase::Failed(_) => false,
-        })
+        self.step(Phase::Failed(why), |now| now.running().is_some())
+    }
+
+    fn step(&self, to: Phase<M>, may: impl FnOnce(&Phase<M>) -> bool) -> bool {
+        self.phase.send_if_modified(|now| may(now) && replaced(now, to))
+    }
+
+    /// Host time of the last use, ms.
+    pub(crate) fn active_ms(&self) -> u64 {
+        self.active_ms.load(Ordering::Relaxed)
     }
 
     /// Takes the slot for closing: what it held, or `None` if somebody else is closing it.
@@ -121,10 +244,15 @@ impl<M: Machine> Slot<M> {
 
     /// As shown to people.
     pub(crate) fn status(&self) -> GroupStatus {
-        match self.awake() {
-            Some(group) => group.status(),
-            None => self.bare_status(),
+        match self.running() {
+            Some(group) => GroupStatus { state: self.phase.borrow().word(), ..group.status() },
+            None => self.left_status().unwrap_or_else(|| self.bare_status()),
         }
+    }
+
+    fn left_status(&self) -> Option<GroupStatus> {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).as_deref().cloned()?;
+        Some(GroupStatus { state: self.phase.borrow().word(), ..left })
     }
 
     fn bare_status(&self) -> GroupStatus {
@@ -133,7 +261,7 @@ impl<M: Machine> Slot<M> {
             group: self.group_id(),
             set_index: self.opening.set_index,
             state: self.phase().word(),
-            role: "learner",
+            role: "follower",
             leader: None,
             term: 0,
             token: Token(0),

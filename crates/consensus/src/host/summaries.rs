@@ -50,9 +50,14 @@ impl<M: Machine> Host<M> {
 }
 
 fn summary_of<M: Machine>(slot: &Arc<Slot<M>>, by: &Summarizer<M>) -> Option<(JobId, JobSummary)> {
-    let group = slot.awake()?;
+    let group = slot.running()?;
     let state = group.views.borrow().state.clone();
     (group.views.borrow().applied > 0).then(|| (slot.job(), by(&state)))
+}
+
+/// Has a job changed since the directory was told?
+pub(crate) fn has_news<M: Machine>(known: &Directory, slot: &Arc<Slot<M>>, by: &Summarizer<M>) -> bool {
+    summary_of(slot, by).is_some_and(|(job, summary)| is_news(known, job, &summary))
 }
 
 /// Would the directory take it?

@@ -9,8 +9,10 @@ use muster_runtime::{TaskKind, random};
 use muster_wal::GroupKey;
 use muster_wire::{JobId, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
+use tokio::time::Instant;
 
 use super::Host;
+use super::rests::Rest;
 use super::slot::{Phase, Slot};
 use super::standing::{LedBy, Standing};
 use crate::error::ProposeError;
@@ -37,24 +39,76 @@ impl<M: Machine> Host<M> {
 
     /// The slot of a group, opening it if it is not there. `NotServing` while another group of the job is in its place.
     pub(crate) fn ensure(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
-        let slot = match self.slots.entry(opening.job) {
-            Entry::Occupied(there) => return same_group(there.get(), &opening),
-            Entry::Vacant(place) => {
-                let slot = Arc::new(Slot::loading(
-                    opening.clone(),
-                    Standing::trying_from(self.first_try_ms(&opening)),
-                ));
-                place.insert(slot.clone());
-                slot
-            }
-        };
-        self.spawn_load(slot.clone());
+        let slot = self.ensure_slot(opening)?;
+        self.open(&slot);
         Ok(slot)
     }
 
-    fn spawn_load(self: &Arc<Self>, slot: Arc<Slot<M>>) {
-        let host = self.clone();
+    /// The slot of a group that was here before; its group stays on disk until it is used, if it was at rest, or is
+    /// opened in its turn.
+    pub(crate) fn ensure_cold(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
+        let rest = self.rests.take(wal_key(&opening), &self.ground.wal);
+        let slot = self.ensure_slot(opening)?;
+        match rest {
+            Some(rest) => self.note_at_rest(&slot, &rest),
+            None => self.cold.push(slot.clone()),
+        }
+        Ok(slot)
+    }
+
+    fn note_at_rest(&self, slot: &Slot<M>, rest: &Rest) {
+        slot.note_rest(Some(rest.end));
+        self.note_due(slot, rest.due_ms);
+    }
+
+    fn ensure_slot(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
+        match self.slots.entry(opening.job) {
+            Entry::Occupied(there) => same_group(there.get(), &opening),
+            Entry::Vacant(place) => {
+                let standing = Standing::trying_from(self.first_try_ms(&opening));
+                let slot = Arc::new(Slot::evicted(opening, standing));
+                place.insert(slot.clone());
+                Ok(slot)
+            }
+        }
+    }
+
+    /// Opens a group that is on disk only, in a task of its own.
+    pub(crate) fn open(self: &Arc<Self>, slot: &Arc<Slot<M>>) {
+        if !slot.begin_loading() {
+            return;
+        }
+        self.note_awake(slot);
+        let (host, slot) = (self.clone(), slot.clone());
         self.scope().spawn_until_stop(LOAD, async move { host.load(slot).await });
+    }
+
+    /// The group of a slot, opened if it is on disk only; a sleeping one is woken.
+    pub(crate) async fn resident(
+        self: &Arc<Self>,
+        slot: &Arc<Slot<M>>,
+        deadline: Instant,
+    ) -> Result<Arc<Group<M>>, ProposeError> {
+        self.use_now(slot);
+        self.resident_as_is(slot, deadline).await
+    }
+
+    /// Like [`Host::resident`], but a sleeping group sleeps on.
+    pub(crate) async fn resident_as_is(
+        self: &Arc<Self>,
+        slot: &Arc<Slot<M>>,
+        deadline: Instant,
+    ) -> Result<Arc<Group<M>>, ProposeError> {
+        loop {
+            if let Some(group) = slot.running() {
+                return Ok(group);
+            }
+            self.open(slot);
+            match slot.settled(deadline).await? {
+                Phase::Closing | Phase::Failed(_) => return Err(ProposeError::NotServing),
+                _ => tokio::task::yield_now().await,
+            }
+        }
     }
 
     fn first_try_ms(&self, opening: &Opening) -> u64 {
@@ -82,6 +136,8 @@ impl<M: Machine> Host<M> {
     }
 
     async fn settle(self: &Arc<Self>, slot: &Arc<Slot<M>>, group: Arc<Group<M>>) {
+        group.trust(self.trusted_after_load(&group));
+        slot.touch(self.now_ms());
         if !slot.settle(Phase::Awake(group.clone())) {
             group.close().await;
             return;
@@ -116,6 +172,9 @@ impl<M: Machine> Host<M> {
         let mut before = None;
         loop {
             drop(metrics.borrow_and_update());
+            if group.is_stopped() {
+                return;
+            }
             let leader = group.leader();
             tracing::debug!(group = %group.id, me = %group.me, ?leader, "who leads");
             standing.note_leader(leader.map(|leader| self.led_by(leader)));
@@ -135,7 +194,7 @@ impl<M: Machine> Host<M> {
         LedBy { member: leader.member(), generation: node.map(|node| node.generation).unwrap_or_default() }
     }
 
-    fn set_led(&self, job: JobId, term: Option<u64>) {
+    pub(crate) fn set_led(&self, job: JobId, term: Option<u64>) {
         self.led.send_if_modified(|led| {
             if led.get(&job).copied() == term {
                 return false;
@@ -151,7 +210,9 @@ impl<M: Machine> Host<M> {
 
     fn note_end(&self, slot: &Slot<M>, group: &Group<M>) {
         self.set_led(slot.job(), None);
-        slot.standing.note_leader(None);
+        if slot.running().is_some() {
+            slot.standing.note_leader(None);
+        }
         let why = group.fault().unwrap_or_else(|| "its Raft instance has ended".into());
         if slot.fail(why.clone()) && !self.is_closing() {
             tracing::error!(job = %slot.job(), group = %slot.group_id(), why, "a group has stopped here");
@@ -165,14 +226,12 @@ impl<M: Machine> Host<M> {
     }
 
     async fn destroy_now(&self, slot: &Arc<Slot<M>>) {
+        drop(slot.settled(self.clock().now() + REMOVE_WITHIN).await);
         let Some(held) = slot.begin_closing() else { return };
         let Ok(_permit) = self.loads.acquire().await else { return };
-        self.set_led(slot.job(), None);
-        if let Phase::Awake(group) = held {
-            group.close().await;
-        }
+        self.stop_held(slot, held).await;
         self.erase(wal_key(&slot.opening)).await;
-        self.slots.remove_if(&slot.job(), |_, there| Arc::ptr_eq(there, slot));
+        self.forget(slot);
     }
 
     /// Removes what is on disk of a replica.
@@ -195,10 +254,20 @@ impl<M: Machine> Host<M> {
     /// Stops a replica without destroying it, and forgets the slot so that it can be opened again.
     pub(crate) async fn unload(&self, slot: &Arc<Slot<M>>) {
         let Some(held) = slot.begin_closing() else { return };
+        self.stop_held(slot, held).await;
+        self.forget(slot);
+    }
+
+    async fn stop_held(&self, slot: &Arc<Slot<M>>, held: Phase<M>) {
         self.set_led(slot.job(), None);
-        if let Phase::Awake(group) = held {
+        if let Some(group) = held.running() {
             group.close().await;
         }
+    }
+
+    fn forget(&self, slot: &Arc<Slot<M>>) {
+        self.note_due(slot, 0);
+        self.awake.remove_if(&slot.job(), |_, there| Arc::ptr_eq(there, slot));
         self.slots.remove_if(&slot.job(), |_, there| Arc::ptr_eq(there, slot));
     }
 }

@@ -1,5 +1,6 @@
 //! The slow round over all groups: snapshots that are due, groups that failed, orphans on disk, gauges.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use muster_machine::Machine;
 use muster_runtime::TaskKind;
 
 use super::Host;
-use super::slot::{Phase, Slot};
+use super::rests;
+use super::slot::{Phase, Slot, WORDS};
 use crate::raft::group::Group;
 use crate::status::GroupCounts;
 
@@ -15,6 +17,9 @@ const TEND: TaskKind = TaskKind::vital("group_tend");
 const EVERY: Duration = Duration::from_secs(1);
 /// Rounds between two looks at orphans.
 const ORPHAN_ROUNDS: u64 = 60;
+/// Rounds between two looks at the figures of all groups.
+const GAUGE_ROUNDS: u64 = 5;
+const RESTS: TaskKind = TaskKind::new("rests_file");
 /// Rounds between two tries to open groups that failed.
 const REOPEN_ROUNDS: u64 = 15;
 
@@ -30,12 +35,15 @@ impl<M: Machine> Host<M> {
             tokio::time::sleep(EVERY).await;
             self.snapshot_due().await;
             self.snapshot_slow().await;
-            self.gauge();
             self.tend_rarely(round).await;
         }
     }
 
     async fn tend_rarely(self: &Arc<Self>, round: u64) {
+        if round.is_multiple_of(GAUGE_ROUNDS) {
+            self.gauge();
+            self.keep_rests().await;
+        }
         if round.is_multiple_of(ORPHAN_ROUNDS) {
             self.destroy_orphans();
             self.erase_orphans().await;
@@ -48,7 +56,7 @@ impl<M: Machine> Host<M> {
 
     async fn snapshot_due(&self) {
         self.snapshot_if_due(self.directory.group()).await;
-        for group in self.all_slots().into_iter().filter_map(|slot| slot.awake()) {
+        for group in self.awake_slots().into_iter().filter_map(|slot| slot.running()) {
             self.snapshot_if_due(&group).await;
         }
     }
@@ -60,8 +68,21 @@ impl<M: Machine> Host<M> {
         }
     }
 
+    /// Notes which groups are at rest, for the next start.
+    pub(crate) async fn keep_rests(&self) {
+        if !self.rests.take_change() {
+            return;
+        }
+        let at_rest: Vec<rests::Rest> = self.slots.iter().filter_map(|slot| slot.rest()).collect();
+        let path = self.rests.path();
+        let written = self.scope().spawn_blocking(RESTS, move || rests::write(&path, &at_rest)).await;
+        if let Some(Err(error)) = written {
+            tracing::warn!(%error, "which groups are at rest was not noted");
+        }
+    }
+
     async fn reopen_failed(self: &Arc<Self>) {
-        let failed = self.all_slots().into_iter().filter(|slot| matches!(slot.phase(), Phase::Failed(_)));
+        let failed = self.awake_slots().into_iter().filter(|slot| matches!(slot.phase(), Phase::Failed(_)));
         for slot in failed.collect::<Vec<Arc<Slot<M>>>>() {
             tracing::warn!(job = %slot.job(), group = %slot.group_id(), "opening a failed group again");
             self.unload(&slot).await;
@@ -70,8 +91,9 @@ impl<M: Machine> Host<M> {
     }
 
     fn gauge(&self) {
-        for word in ["loading", "awake", "closing", "failed"] {
-            let count = self.all_slots().iter().filter(|slot| slot.phase().word() == word).count();
+        let mut counts = BTreeMap::from(WORDS.map(|word| (word, 0_usize)));
+        self.slots.iter().for_each(|slot| *counts.entry(slot.word()).or_default() += 1);
+        for (word, count) in counts {
             metrics::gauge!("muster_groups", "state" => word).set(count as f64);
         }
         let free = self.in_flight.available_permits();
@@ -82,9 +104,9 @@ impl<M: Machine> Host<M> {
 
     /// How many groups there are.
     pub(crate) fn counts(&self) -> GroupCounts {
-        let slots = self.all_slots();
-        let awake = slots.iter().filter(|slot| slot.awake().is_some()).count();
-        let leading = self.led.borrow().len();
-        GroupCounts { total: slots.len(), awake, asleep: 0, evicted: 0, leading }
+        let words: Vec<&str> = self.slots.iter().map(|slot| slot.word()).collect();
+        let count = |word: &str| words.iter().filter(|there| **there == word).count();
+        let (awake, asleep, evicted) = (count("awake"), count("asleep"), count("evicted"));
+        GroupCounts { total: words.len(), awake, asleep, evicted, leading: self.led.borrow().len() }
     }
 }

@@ -29,7 +29,7 @@ impl<M: Machine> Host<M> {
 }
 
 async fn wake_slot<M: Machine>(slot: Arc<Slot<M>>, member: Option<MemberNumber>) {
-    if let Some(group) = slot.awake() {
+    if let Some(group) = slot.running() {
         wake_group(&group, member).await;
     }
 }

@@ -81,6 +81,14 @@ impl<M: Machine> Group<M> {
         answer.map(|at| at.index).map_err(|error| after_call(&error))
     }
 
+    /// Returns once somebody leads; an error at the deadline.
+    pub(crate) async fn until_led(&self, deadline: Instant) -> Result<(), ProposeError> {
+        while self.leader().is_none() {
+            self.leader_change(deadline).await?;
+        }
+        Ok(())
+    }
+
     /// Returns when the leadership has changed, or soon; an error at the deadline.
     async fn leader_change(&self, deadline: Instant) -> Result<(), ProposeError> {
         let soon = self.clock.now() + LEADERLESS_PAUSE;

@@ -10,7 +10,7 @@ use muster_machine::{Machine, Replica};
 use muster_runtime::{Clock, TaskScope};
 use muster_wal::{GroupError, GroupKey, LogReader, Wal};
 use muster_wire::rpc::raft::{BirthSet, VoteFor};
-use muster_wire::{GroupId, JobId, RaftId};
+use muster_wire::{GroupId, JobId, MemberNumber, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::{Config, Raft, RaftMetrics, ServerState};
 use tokio::sync::{Semaphore, watch};
@@ -21,6 +21,7 @@ use super::convert;
 use super::incoming::Pieces;
 use super::machine::StateMachine;
 use super::network::Wires;
+use super::read::ReadRounds;
 use super::settings::Settings;
 use super::snapshot::SnapshotFiles;
 use super::store::LogStore;
@@ -83,13 +84,16 @@ pub(crate) struct Group<M: Machine> {
     pub(crate) views: watch::Receiver<View<M>>,
     pub(crate) wires: Wires,
     pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) rounds: ReadRounds,
     pub(crate) pieces: Mutex<Option<Pieces>>,
     pub(crate) clock: Clock,
-    lease: Duration,
+    pub(crate) lease: Duration,
     log: LogReader,
     epoch: Instant,
     /// Milliseconds after the epoch at which a leader was last heard of; 0 for never.
     contact_ms: AtomicU64,
+    /// Milliseconds after the epoch up to which the leader of the newest vote is believed to lead.
+    trusted_until_ms: AtomicU64,
     /// The vote of a leader whose process is gone.
     deaf_to: Mutex<Option<VoteFor>>,
 }
@@ -98,12 +102,14 @@ impl<M: Machine> Group<M> {
     /// Seeds the replica if this is its birth, then opens it.
     pub(crate) async fn open(ground: &Ground, opening: Opening) -> Result<Self, OpenGroupError> {
         let key = GroupKey { group: opening.group.0, incarnation: opening.me.incarnation().0 };
+        let is_new = !ground.wal.is_known(key);
         let config = seeded_config(ground, key, &opening).await?;
         let log = ground.wal.open_group(key)?;
         let reader = log.reader();
         let files = SnapshotFiles::new(ground.snapshot_dir(key), ground.scope.clone());
         let born = Replica::born(opening.group, opening.job);
-        let (machine, views) = StateMachine::open(born, files).await?;
+        let found = if is_new { None } else { files.load().await? };
+        let (machine, views) = StateMachine::open(born, files, found)?;
         let wires = wires(ground, &opening);
         let raft =
             Raft::new(opening.me.0, config, wires.clone(), LogStore::new(log, ground.scope.clone()), machine)
@@ -116,12 +122,14 @@ impl<M: Machine> Group<M> {
             views,
             wires,
             in_flight: Arc::new(Semaphore::new(ground.in_flight)),
+            rounds: ReadRounds::default(),
             pieces: Mutex::new(None),
             clock: ground.clock.clone(),
             lease: ground.lease,
             log: reader,
             epoch: ground.epoch,
             contact_ms: AtomicU64::new(0),
+            trusted_until_ms: AtomicU64::new(0),
             deaf_to: Mutex::new(None),
         })
     }
@@ -141,7 +149,8 @@ impl<M: Machine> Group<M> {
         }
     }
 
-    fn silence(&self) -> Duration {
+    /// Time since a leader was heard of.
+    pub(crate) fn silence(&self) -> Duration {
         let now = self.clock.now().saturating_duration_since(self.epoch);
         now.saturating_sub(Duration::from_millis(self.contact_ms.load(Ordering::Relaxed)))
     }
@@ -151,8 +160,8 @@ impl<M: Machine> Group<M> {
         if *self.deaf_to.lock().unwrap_or_else(PoisonError::into_inner) == Some(vote) {
             return;
         }
-        let now = self.clock.now().saturating_duration_since(self.epoch).as_millis();
-        self.contact_ms.store(u64::try_from(now).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        self.contact_ms.store(self.epoch_ms().max(1), Ordering::Relaxed);
+        self.trust(self.lease * 2);
     }
 
     /// What was heard of the leader counts no more: its process is gone.
@@ -160,12 +169,28 @@ impl<M: Machine> Group<M> {
         let vote = convert::wire_vote(&self.raft.server_metrics().borrow_watched().vote);
         *self.deaf_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(vote);
         self.contact_ms.store(0, Ordering::Relaxed);
+        self.trusted_until_ms.store(0, Ordering::Relaxed);
     }
 
-    /// Does anybody lead, as far as this replica can know? For a voter that is false after two lease times of silence.
+    /// Does anybody lead, as far as this replica can know? False after two lease times of silence while it is awake.
     pub(crate) fn has_leader(&self) -> bool {
-        let heard = self.contact_ms.load(Ordering::Relaxed) != 0 && self.silence() < self.lease * 2;
-        heard || self.is_leader()
+        self.epoch_ms() < self.trusted_until_ms.load(Ordering::Relaxed) || self.is_leader()
+    }
+
+    /// Whoever leads by the newest vote is believed to do so for this long without a sign.
+    pub(crate) fn trust(&self, lasting: Duration) {
+        let until_ms = self.epoch_ms() + u64::try_from(lasting.as_millis()).unwrap_or(u64::MAX / 2);
+        self.trusted_until_ms.fetch_max(until_ms, Ordering::Relaxed);
+    }
+
+    fn epoch_ms(&self) -> u64 {
+        let now = self.clock.now().saturating_duration_since(self.epoch).as_millis();
+        u64::try_from(now).unwrap_or(u64::MAX)
+    }
+
+    /// Has the instance ended?
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.raft.server_metrics().borrow_watched().state == ServerState::Shutdown || self.fault().is_some()
     }
 
     pub(crate) fn metrics(&self) -> RaftMetrics<Types> {
@@ -206,6 +231,29 @@ impl<M: Machine> Group<M> {
         let metrics = metrics.borrow_watched();
         let applied = metrics.last_applied.as_ref().map_or(0, |id| id.index);
         applied.saturating_sub(metrics.snapshot.as_ref().map_or(0, |id| id.index))
+    }
+
+    /// Where the log ends: term, origin, index.
+    pub(crate) fn log_end(&self) -> Option<(u64, u64, u64)> {
+        self.log.last().map(|id| (id.term, id.origin, id.index))
+    }
+
+    /// Does this leader, and everybody who lives, have and know everything?
+    pub(crate) fn is_caught_up(&self, lives: impl Fn(MemberNumber) -> bool) -> bool {
+        let (metrics, last) = (self.metrics(), self.log.last().map(|id| id.index));
+        let known = |at: Option<u64>| at == last;
+        let here = known(metrics.local_committed.as_ref().map(|id| id.index))
+            && known(metrics.last_applied.as_ref().map(|id| id.index));
+        let mut others = self.others().filter(|other| lives(other.member()));
+        here && others.all(|other| known(self.matched(other)))
+    }
+
+    /// Was this replica elected last, and does it not lead any more? So it is after it was opened again.
+    pub(crate) fn is_former_leader(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let elected = metrics.vote.is_committed() && metrics.vote.leader_id.node_id == self.me.0;
+        elected && metrics.state != ServerState::Leader
     }
 
     /// How far a replica is; known at the leader only.

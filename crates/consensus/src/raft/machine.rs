@@ -27,15 +27,16 @@ pub(crate) struct StateMachine<M: Machine> {
 }
 
 impl<M: Machine> StateMachine<M> {
-    /// The state of the newest snapshot, or `born`.
-    pub(crate) async fn open(
+    /// The state of the snapshot that was found, or `born`.
+    pub(crate) fn open(
         born: Replica<M>,
         files: SnapshotFiles,
+        found: Option<Snapshot>,
     ) -> Result<(Self, watch::Receiver<View<M>>), io::Error> {
         let (view, views) = watch::channel(view_of(&born, None));
         let membership = StoredMembership::default();
         let mut machine = Self { replica: born, applied: None, membership, view, files };
-        if let Some(found) = machine.files.load().await? {
+        if let Some(found) = found {
             machine.adopt(&found.meta, &found.snapshot)?;
         }
         Ok((machine, views))

@@ -20,7 +20,7 @@ impl StoreBuilder<Types, LogStore, StateMachine<Ledger>, TempDir> for Builder {
         let wal = Wal::open(&dir.path().join("wal"), Options::default()).unwrap();
         let log = wal.open_group(GroupKey { group: 1, incarnation: 0 }).unwrap();
         let files = SnapshotFiles::new(dir.path().join("snapshots"), TaskScope::new());
-        let (machine, _) = StateMachine::open(Replica::born(GroupId(1), JobId(1)), files).await.unwrap();
+        let (machine, _) = StateMachine::open(Replica::born(GroupId(1), JobId(1)), files, None).unwrap();
         Ok((dir, LogStore::new(log, TaskScope::new()), machine))
     }
 }

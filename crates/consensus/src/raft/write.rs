@@ -17,6 +17,8 @@ use crate::host::directory::DIRECTORY_JOB;
 
 /// Pause before a leader without a lease is asked again: one round trip to a follower renews it.
 const LEASE_PAUSE: Duration = Duration::from_millis(3);
+/// How long a round to a quorum may take before it is given up for another one.
+const LEASE_ROUND: Duration = Duration::from_millis(100);
 /// The longest such pause, when no quorum can be reached.
 const LEASE_PAUSE_MOST: Duration = Duration::from_millis(200);
 
@@ -52,7 +54,7 @@ impl<M: Machine> Group<M> {
                     return Ok(written);
                 }
                 Err(Refusal::Final(error)) => return Err(error),
-                Err(Refusal::LeaseExpired) => self.renew_lease(deadline, &mut pause).await?,
+                Err(Refusal::LeaseExpired) => self.regain_lease(deadline, &mut pause).await?,
             }
         }
     }
@@ -112,6 +114,18 @@ impl<M: Machine> Group<M> {
         self.wake_replication().await?;
         tokio::time::sleep_until(until).await;
         Ok(())
+    }
+
+    /// A leader that slept, or is new, has its lease after one round to a quorum; writers share the round.
+    async fn regain_lease(&self, deadline: Instant, pause: &mut Backoff) -> Result<(), ProposeError> {
+        let others: Vec<u64> = self.others().map(|other| other.0).collect();
+        let reset = self.raft.trigger().reset_backoff(others).await;
+        reset.map_err(|_| ProposeError::NotServing)?;
+        let until = deadline.min(self.clock.now() + LEASE_ROUND);
+        match timeout_at(until, self.read_round()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => self.renew_lease(deadline, pause).await,
+        }
     }
 
     /// Sends a heartbeat now, and retries followers that were given a rest.

@@ -28,13 +28,21 @@ pub(crate) const CALL: Duration = Duration::from_secs(20);
 pub(crate) struct Site {
     pub(crate) dirs: Vec<TempDir>,
     pub(crate) list: Vec<InitialMember>,
+    sleep_after: Duration,
+    evict_after: Duration,
 }
 
 impl Site {
     pub(crate) fn of(members: usize) -> Self {
         let dirs = (0..members).map(|_| TempDir::new().unwrap()).collect();
         let list = (1..=members).map(listed).collect();
-        Self { dirs, list }
+        let (sleep_after, evict_after) = (Duration::from_secs(10), Duration::from_secs(300));
+        Self { dirs, list, sleep_after, evict_after }
+    }
+
+    /// Groups fall asleep and leave memory after these times.
+    pub(crate) fn resting(self, sleep_after: Duration, evict_after: Duration) -> Self {
+        Self { sleep_after, evict_after, ..self }
     }
 
     pub(crate) fn config(&self, at: usize) -> ConsensusConfig {
@@ -48,6 +56,10 @@ impl Site {
             profile: Profile::Test,
             replication: 3,
             groups_max: 1000,
+            awake_max: 1000,
+            resident_max: 1000,
+            sleep_after: self.sleep_after,
+            evict_after: self.evict_after,
             snapshot_entries: 50,
             register_timeout: Duration::from_secs(60),
             tombstone_keep: Duration::from_secs(600),
@@ -141,6 +153,14 @@ impl Node {
                 other => return other.map(|reply| reply.reply(0).unwrap()),
             }
         }
+    }
+
+    /// Waits until the job's group is in this state here.
+    pub(crate) async fn sees(&self, job: JobId, state: &str) {
+        eventually(state, || async {
+            self.coordinator.group(job).filter(|group| group.state == state)
+        })
+        .await;
     }
 
     /// The numbers by a linearizable read.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Ledger {
     pub(crate) numbers: Vector<u64>,
     pub(crate) over_ms: Option<u64>,
+    pub(crate) due_ms: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -17,6 +18,17 @@ pub(crate) struct Put(pub(crate) u64);
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct End {}
+
+/// Something is owed then, ms since 1970.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Owe(pub(crate) Option<u64>);
+
+impl Apply<Ledger> for Owe {
+    fn apply(self, ledger: &mut Ledger, _: Stamp) -> Outcome {
+        ledger.due_ms = self.0;
+        Outcome::done()
+    }
+}
 
 impl Apply<Ledger> for Put {
     fn apply(self, ledger: &mut Ledger, _: Stamp) -> Outcome {
@@ -35,6 +47,7 @@ impl Apply<Ledger> for End {
 command_table! { Ledger:
     1 => Put, "put" -> u64 { guards: [] },
     2 => End, "end" -> () { guards: [] },
+    3 => Owe, "owe" -> () { guards: [] },
 }
 
 impl Machine for Ledger {
@@ -49,7 +62,7 @@ impl Machine for Ledger {
     }
 
     fn next_due_ms(&self) -> Option<u64> {
-        None
+        self.due_ms
     }
 
     fn retired(&self) -> Option<Retired> {
@@ -57,17 +70,21 @@ impl Machine for Ledger {
     }
 
     fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        muster_wire::encode(&(self.numbers.iter().copied().collect::<Vec<u64>>(), self.over_ms))
+        muster_wire::encode(&(self.numbers.iter().copied().collect::<Vec<u64>>(), self.over_ms, self.due_ms))
     }
 
     fn restore(bytes: &[u8]) -> Result<Self, CodecError> {
-        let (numbers, over_ms): (Vec<u64>, Option<u64>) = muster_wire::decode(bytes)?;
-        Ok(Self { numbers: numbers.into(), over_ms })
+        let (numbers, over_ms, due_ms): (Vec<u64>, Option<u64>, Option<u64>) = muster_wire::decode(bytes)?;
+        Ok(Self { numbers: numbers.into(), over_ms, due_ms })
     }
 }
 
 pub(crate) fn put(job: JobId, number: u64) -> Entry {
     Entry::new(job, Token(0), 1).with(&Put(number)).unwrap()
+}
+
+pub(crate) fn owe(job: JobId, due_ms: Option<u64>) -> Entry {
+    Entry::new(job, Token(0), 1).with(&Owe(due_ms)).unwrap()
 }
 
 pub(crate) fn end(job: JobId) -> Entry {

@@ -78,7 +78,6 @@ impl Base {
     pub async fn start(parts: BootParts) -> Result<Self, BootError> {
         let BootParts { config, scope, clock, listeners } = parts;
         telemetry::start_metrics(&scope);
-        config.notes.iter().for_each(|note| tracing::warn!("{note}"));
         let identity = open_identity(&config, &scope).await?;
         let http = bind("http", listeners.http, config.listen.http).await?;
         let rpc = bind("rpc", listeners.rpc, config.listen.rpc).await?;

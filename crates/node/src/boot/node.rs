@@ -69,6 +69,7 @@ impl<M: Machine> Node<M> {
             clock: base.clock.clone(),
         };
         let coordinator = Coordinator::<M>::start(parts).await?;
+        coordinator.set_replace_after(base.config.cluster.replace_after);
         let serving = Arc::new(AtomicBool::new(false));
         let checked = serving.clone();
         base.additions.add_check("routes", move || match checked.load(Ordering::Acquire) {
@@ -143,6 +144,10 @@ async fn consensus_config(base: &Base) -> ConsensusConfig {
         profile: config.raft.profile,
         replication: config.cluster.replication,
         groups_max: config.groups.max,
+        awake_max: config.groups.awake_max,
+        resident_max: config.groups.resident_max,
+        sleep_after: config.groups.sleep_after,
+        evict_after: config.groups.evict_after,
         snapshot_entries: config.raft.snapshot_entries,
         register_timeout: config.groups.register_timeout,
         tombstone_keep: config.groups.tombstone_keep,

@@ -25,6 +25,10 @@ pub(super) fn document(config: &Config) -> Value {
         },
         "groups": {
             "max": config.groups.max,
+            "awake_max": config.groups.awake_max,
+            "resident_max": config.groups.resident_max,
+            "sleep_after": text(config.groups.sleep_after),
+            "evict_after": text(config.groups.evict_after),
             "register_timeout": text(config.groups.register_timeout),
             "tombstone_keep": text(config.groups.tombstone_keep),
         },

@@ -57,8 +57,6 @@ pub struct Config {
     pub limits: LimitsSection,
     /// Logs.
     pub telemetry: TelemetrySection,
-    /// What was given but has no effect, for the log.
-    pub notes: Vec<String>,
 }
 
 /// Where the values of a configuration come from; later ones override.
@@ -101,7 +99,6 @@ impl Config {
             security: SecuritySection::read(reader),
             limits: LimitsSection::read(reader),
             telemetry: TelemetrySection::read(reader),
-            notes: relations::notes(reader),
         }
     }
 

@@ -141,11 +141,6 @@ impl Reader {
     pub(super) fn or<T: Setting>(&mut self, section: &str, name: &str, default: T) -> T {
         self.get(section, name).unwrap_or(default)
     }
-
-    /// Is anything given there?
-    pub(super) fn has(&self, section: &str, name: &str) -> bool {
-        self.table.get(section).is_some_and(|values| values.get(name).is_some())
-    }
 }
 
 /// Reads the text of a flag as TOML would read it behind `key = `.

@@ -12,13 +12,6 @@ use super::reader::Reader;
 
 const NAME_CHARS_MAX: usize = 64;
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(1 << 30);
-/// Keys whose figures are fixed by the profile or not limited apart from `groups.max`.
-const WITHOUT_EFFECT: [(&str, &str); 4] = [
-    ("groups", "awake_max"),
-    ("groups", "resident_max"),
-    ("groups", "sleep_after"),
-    ("groups", "evict_after"),
-];
 
 /// Adds a fault for each relation that cannot work.
 pub(super) fn check(config: &Config, reader: &mut Reader) {
@@ -31,13 +24,6 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
         Role::Gate | Role::Manager => check_members(config, reader),
         Role::Worker => check_worker(config, reader),
     }
-}
-
-/// What is accepted but changes nothing: to be logged.
-pub(super) fn notes(reader: &Reader) -> Vec<String> {
-    let idle = WITHOUT_EFFECT.into_iter().filter(|(section, name)| reader.has(section, name));
-    idle.map(|(section, name)| format!("{section}.{name} has no effect: groups stay awake and in memory"))
-        .collect()
 }
 
 fn check_names(config: &Config, reader: &mut Reader) {
@@ -99,6 +85,8 @@ fn check_times(config: &Config, reader: &mut Reader) {
     let positive = [
         ("gate.lease", config.gate.lease),
         ("gate.dc_lost_timeout", config.gate.dc_lost_timeout),
+        ("groups.sleep_after", config.groups.sleep_after),
+        ("groups.evict_after", config.groups.evict_after),
         ("groups.register_timeout", config.groups.register_timeout),
         ("limits.request_timeout", config.limits.request_timeout),
         ("limits.submissions_window", config.limits.submissions_window),
@@ -137,6 +125,8 @@ fn check_sizes(config: &Config, reader: &mut Reader) {
     let limits = config.limits;
     let positive = [
         ("groups.max", u64::from(config.groups.max)),
+        ("groups.awake_max", config.groups.awake_max as u64),
+        ("groups.resident_max", config.groups.resident_max as u64),
         ("raft.snapshot_entries", config.raft.snapshot_entries),
         ("limits.body", limits.body_bytes as u64),
         ("limits.connections", limits.connections as u64),

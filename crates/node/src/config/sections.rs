@@ -86,6 +86,14 @@ pub struct RaftSection {
 pub struct GroupsSection {
     /// Groups that this node may hold.
     pub max: u32,
+    /// Groups that may be awake at the same time.
+    pub awake_max: usize,
+    /// Groups in memory above which sleepers leave it.
+    pub resident_max: usize,
+    /// An idle group falls asleep after this.
+    pub sleep_after: Duration,
+    /// A sleeping group leaves memory after this.
+    pub evict_after: Duration,
     /// A registered job without a submission is void after this.
     pub register_timeout: Duration,
     /// Finished jobs are remembered for this long.
@@ -240,10 +248,42 @@ impl RaftSection {
     }
 }
 
+/// Groups with heartbeats that one core carries beside other work.
+const AWAKE_PER_CORE: usize = 300;
+/// A small machine may have so many awake.
+const AWAKE_LEAST: usize = 1000;
+/// A quarter of the memory is for groups, which take up to so much each.
+const RESIDENT_BYTES: u64 = 512 * 1024;
+const RESIDENT_LEAST: u64 = 1000;
+const MEMORY_SHARE: u64 = 4;
+/// Where the machine does not tell its memory.
+const MEMORY_BYTES: u64 = 4 << 30;
+
+fn awake_max() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores * AWAKE_PER_CORE).max(AWAKE_LEAST)
+}
+
+fn resident_max() -> usize {
+    let resident = (memory_bytes() / MEMORY_SHARE / RESIDENT_BYTES).max(RESIDENT_LEAST);
+    usize::try_from(resident).unwrap_or(usize::MAX)
+}
+
+fn memory_bytes() -> u64 {
+    let told = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = told.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map_or(MEMORY_BYTES, |kib| kib * 1024)
+}
+
 impl GroupsSection {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             max: reader.or("groups", "max", 10_000),
+            awake_max: reader.or("groups", "awake_max", awake_max()),
+            resident_max: reader.or("groups", "resident_max", resident_max()),
+            sleep_after: reader.or("groups", "sleep_after", Duration::from_secs(10)),
+            evict_after: reader.or("groups", "evict_after", MINUTE * 5),
             register_timeout: reader.or("groups", "register_timeout", MINUTE),
             tombstone_keep: reader.or("groups", "tombstone_keep", 24 * 60 * MINUTE),
         }

@@ -35,7 +35,7 @@ impl<M: Machine> Host<M> {
     }
 
     async fn carry(&self, slot: Arc<Slot<M>>, plan: Plan) {
-        let Some(group) = slot.awake() else { return };
+        let Some(group) = slot.running() else { return };
         let done = match stage(&group, plan) {
             Stage::Join => group.add_learner(plan.into, self.deadline()).await,
             Stage::Fill => group.wake_replication().await,

@@ -1,0 +1,211 @@
+//! Three benched processes, the load's links to them, and what the system says about them.
+
+use std::net::TcpListener as Port;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use muster_link::{LinkConfig, LinkParts, Links};
+use muster_runtime::{Clock, TaskScope, random};
+use muster_wire::{Generation, JobId, NodeId, Role};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+use crate::calls::{AskLeader, AskNode, Create, NodeState, PutAt};
+use crate::node;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Where one node runs.
+struct Place {
+    name: String,
+    rpc: String,
+    swim: String,
+    dir: PathBuf,
+    process: Option<Child>,
+}
+
+/// Three nodes and the load's way to them.
+pub struct Cluster {
+    places: Vec<Place>,
+    links: Links,
+    times: (u64, u64),
+    _dir: TempDir,
+    _scope: TaskScope,
+}
+
+impl Cluster {
+    /// Starts three nodes on fresh folders under `TMPDIR`, whose groups sleep and leave memory after these times, s.
+    pub async fn start(sleep_after: u64, evict_after: u64) -> anyhow::Result<Self> {
+        let dir = TempDir::new()?;
+        let places = (1..=3).map(|number| Place::new(number, dir.path().to_owned())).collect::<Result<_, _>>()?;
+        let scope = TaskScope::new();
+        let mut cluster = Self { places, links: links(&scope).await?, times: (sleep_after, evict_after), _dir: dir, _scope: scope };
+        for at in 0..3 {
+            cluster.spawn(at)?;
+        }
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// Starts a node's process.
+    pub fn spawn(&mut self, at: usize) -> anyhow::Result<()> {
+        let members = self.places.iter().map(|place| format!("{}={},{}", place.name, place.rpc, place.swim));
+        let members: Vec<String> = members.collect();
+        let (sleep_after, evict_after) = self.times;
+        let place = self.places.get_mut(at).context("no such node")?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("node").arg(&place.name).arg(&place.dir).args(members);
+        command.env("BENCH_SLEEP_AFTER", sleep_after.to_string());
+        command.env("BENCH_EVICT_AFTER", evict_after.to_string());
+        let log = std::fs::File::create(place.dir.with_extension("log"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        place.process = Some(command.spawn()?);
+        Ok(())
+    }
+
+    /// Kills a node's process at once.
+    pub async fn kill(&mut self, at: usize) -> anyhow::Result<()> {
+        let process = self.places.get_mut(at).and_then(|place| place.process.take());
+        let mut process = process.context("no such process")?;
+        process.kill().await?;
+        Ok(())
+    }
+
+    /// Waits until every running node sees three active members and a leader.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        let waiting = async {
+            while !self.is_ready().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(READY_WITHIN, waiting).await.context("the nodes are not ready in time")
+    }
+
+    async fn is_ready(&self) -> bool {
+        for at in self.running() {
+            match self.state(at).await {
+                Ok(state) if state.active == 3 && state.is_led => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Nodes whose process runs.
+    pub fn running(&self) -> Vec<usize> {
+        (0..self.places.len()).filter(|at| self.places[*at].process.is_some()).collect()
+    }
+
+    fn addr(&self, at: usize) -> &str {
+        &self.places[at].rpc
+    }
+
+    /// What a node holds.
+    pub async fn state(&self, at: usize) -> anyhow::Result<NodeState> {
+        Ok(self.links.call(self.addr(at), &AskNode {}, Duration::from_secs(5)).await?)
+    }
+
+    /// Makes a job's group at a node.
+    pub async fn create(&self, at: usize, job: JobId) -> anyhow::Result<()> {
+        self.links.call(self.addr(at), &Create { job }, Duration::from_secs(30)).await?;
+        Ok(())
+    }
+
+    /// Puts a value through a node.
+    pub async fn put(&self, at: usize, put: PutAt) -> anyhow::Result<()> {
+        let within = Duration::from_millis(put.within_ms);
+        self.links.call(self.addr(at), &put, within + Duration::from_millis(50)).await?;
+        Ok(())
+    }
+
+    /// Which node leads a job, as another one believes.
+    pub async fn leader(&self, asked: usize, job: JobId) -> anyhow::Result<usize> {
+        let member = self.links.call(self.addr(asked), &AskLeader { job }, Duration::from_secs(5)).await?;
+        (member as usize).checked_sub(1).context("nobody leads")
+    }
+
+    /// CPU time used by a node so far, in seconds, and its resident bytes.
+    pub fn used(&self, at: usize) -> anyhow::Result<(f64, u64)> {
+        let process = self.places[at].process.as_ref().and_then(Child::id).context("it does not run")?;
+        used(process)
+    }
+
+    /// Sends a signal to a node's process: `STOP` makes it vanish without a word, `CONT` brings it back.
+    pub async fn signal(&self, at: usize, signal: &str) -> anyhow::Result<()> {
+        let process = self.places[at].process.as_ref().and_then(Child::id).context("it does not run")?;
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(process.to_string()).status().await?;
+        anyhow::ensure!(sent.success(), "the signal was not sent");
+        Ok(())
+    }
+
+    /// Waits until all running nodes hold so many groups in the state at this place of [`NodeState::groups`].
+    pub async fn all_hold(&self, place: usize, groups: usize, within: Duration) -> anyhow::Result<()> {
+        let waiting = async {
+            for at in self.running() {
+                while self.state(at).await.map_or(0, |state| state.groups[place]) < groups {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        };
+        tokio::time::timeout(within, waiting).await.with_context(|| format!("state {place} is not reached in time"))
+    }
+
+    /// CPU used by all running nodes over some seconds, in per cent of a core.
+    pub async fn cpu_percent(&self, over: Duration) -> anyhow::Result<f64> {
+        let before = self.cpu()?;
+        tokio::time::sleep(over).await;
+        Ok((self.cpu()? - before) / over.as_secs_f64() * 100.0)
+    }
+
+    /// CPU time used by all running nodes so far, in seconds.
+    pub fn cpu(&self) -> anyhow::Result<f64> {
+        self.running().into_iter().map(|at| Ok(self.used(at)?.0)).sum()
+    }
+
+    /// Resident bytes of all running nodes.
+    pub fn resident(&self) -> anyhow::Result<u64> {
+        self.running().into_iter().map(|at| Ok(self.used(at)?.1)).sum()
+    }
+}
+
+/// CPU seconds and resident bytes of a process.
+pub fn used(process: u32) -> anyhow::Result<(f64, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    let pages = fields.get(21).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    Ok(((ticks(11) + ticks(12)) / 100.0, pages * 4096))
+}
+
+impl Place {
+    fn new(number: usize, dir: PathBuf) -> anyhow::Result<Self> {
+        let port = || Ok::<_, std::io::Error>(Port::bind("127.0.0.1:0")?.local_addr()?.port());
+        let name = format!("b{number}");
+        let dir = dir.join(&name);
+        std::fs::create_dir_all(&dir)?;
+        let (rpc, swim) = (format!("127.0.0.1:{}", port()?), format!("127.0.0.1:{}", port()?));
+        Ok(Self { name, rpc, swim, dir, process: None })
+    }
+}
+
+async fn links(scope: &TaskScope) -> anyhow::Result<Links> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let addr = listener.local_addr()?.to_string();
+    let hello = node::hello(NodeId(random::bits128()), (Role::Worker, "load", &addr), Generation(1));
+    let parts = LinkParts { listener, hello, scope: scope.clone(), clock: Clock::system() };
+    Ok(Links::start(LinkConfig::default(), parts))
+}
+
+/// A job of its own.
+pub fn new_job() -> JobId {
+    JobId::new(Clock::system().unix_ms(), random::bits128())
+}
+
+/// 256 bytes.
+pub fn value() -> Bytes {
+    Bytes::from_static(&[0x5a; 256])
+}

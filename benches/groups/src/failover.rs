@@ -1,0 +1,135 @@
+//! How long writes stop when a node dies or vanishes.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use muster_wire::JobId;
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, new_job};
+use crate::figures::{Figures, row};
+use crate::load;
+use crate::writes::put;
+
+const KILLS: usize = 20;
+const VANISHINGS: usize = 6;
+const GROUPS: usize = 1000;
+const TRY_MS: u64 = 250;
+const LONG_ENOUGH: Duration = Duration::from_secs(8);
+
+/// One group and a killed leader, one group and a vanished leader, 1,000 written groups and a killed node.
+pub async fn run(mut cluster: Cluster) -> anyhow::Result<()> {
+    let job = new_job();
+    cluster.create(0, job).await?;
+    let mut gaps = Vec::new();
+    for _ in 0..KILLS {
+        gaps.push(kill_leader(&mut cluster, job).await?);
+    }
+    row("kill -9 of a group's leader to the first accepted write", &text(gaps));
+    let mut gaps = Vec::new();
+    for _ in 0..VANISHINGS {
+        gaps.push(stop_leader(&cluster, job).await?);
+    }
+    row("a leader that is stopped (vanishes) to the first accepted write", &text(gaps));
+    many(&mut cluster).await
+}
+
+fn text(gaps: Vec<Duration>) -> String {
+    let figures = Figures::new(gaps, Duration::from_secs(1), 0);
+    format!("median {:.0} ms, max {:.0} ms", figures.ms(0.5), figures.ms(1.0))
+}
+
+async fn kill_leader(cluster: &mut Cluster, job: JobId) -> anyhow::Result<Duration> {
+    let leader = settled_leader(cluster, job).await;
+    cluster.kill(leader).await?;
+    let gap = until_written(cluster, job, leader).await;
+    cluster.spawn(leader)?;
+    cluster.ready().await?;
+    Ok(gap)
+}
+
+async fn stop_leader(cluster: &Cluster, job: JobId) -> anyhow::Result<Duration> {
+    let leader = settled_leader(cluster, job).await;
+    cluster.signal(leader, "STOP").await?;
+    let gap = until_written(cluster, job, leader).await;
+    cluster.signal(leader, "CONT").await?;
+    cluster.ready().await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(gap)
+}
+
+/// The leader once the group takes writes and everybody names the same one.
+async fn settled_leader(cluster: &Cluster, job: JobId) -> usize {
+    loop {
+        let written = cluster.put(0, put(job, 0, 0)).await.is_ok();
+        let named = join_all((0..3).map(|at| cluster.leader(at, job))).await;
+        let named: Vec<usize> = named.into_iter().flatten().collect();
+        if written && named.len() == 3 && named.iter().all(|leader| *leader == named[0]) {
+            return named[0];
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Two writers at each survivor, with short tries; the first write that began after the loss counts.
+async fn until_written(cluster: &Cluster, job: JobId, lost: usize) -> Duration {
+    let begun = Instant::now();
+    let writers = (0..3).filter(|at| *at != lost).flat_map(|at| [at, at]);
+    let writers = writers.map(|at| {
+        Box::pin(async move {
+            loop {
+                let put = crate::calls::PutAt { within_ms: TRY_MS, ..put(job, at, 0) };
+                if cluster.put(at, put).await.is_ok() {
+                    return begun.elapsed();
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+    });
+    futures_util::future::select_all(writers).await.0
+}
+
+/// Every group has a writer at a survivor; the longest pause between two of its accepted writes is its gap.
+async fn many(cluster: &mut Cluster) -> anyhow::Result<()> {
+    let jobs: Vec<JobId> = (0..GROUPS).map(|_| new_job()).collect();
+    let all = &jobs;
+    load::of_number(32, GROUPS, |at| cluster.create(at % 3, all[at])).await;
+    let dead = 2;
+    let mut led = Vec::new();
+    for job in all {
+        led.push(cluster.leader(0, *job).await.ok() == Some(dead));
+    }
+    let stop = Instant::now() + LONG_ENOUGH + Duration::from_secs(2);
+    let shared = &*cluster;
+    let writers = join_all(all.iter().enumerate().map(|(at, job)| writer(shared, (at % 2, *job), stop)));
+    let kill = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        shared.signal(dead, "KILL").await
+    };
+    let (gaps, killed) = tokio::join!(writers, kill);
+    killed?;
+    let of = |was_led: bool| {
+        let some = gaps.iter().zip(&led).filter(|(_, led)| **led == was_led).map(|(gap, _)| *gap);
+        Figures::new(some.collect(), Duration::from_secs(1), 0)
+    };
+    for (what, was_led) in [("led by it", true), ("led elsewhere", false)] {
+        let gaps = of(was_led);
+        let figure = format!("longest gap p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms", gaps.ms(0.5), gaps.ms(0.99), gaps.ms(1.0));
+        row(&format!("kill -9 of a node, {GROUPS} written groups: those {what}"), &figure);
+    }
+    Ok(())
+}
+
+async fn writer(cluster: &Cluster, (at, job): (usize, JobId), stop: Instant) -> Duration {
+    let (mut last, mut gap) = (Instant::now(), Duration::ZERO);
+    let mut is_first = true;
+    while Instant::now() < stop {
+        let put = crate::calls::PutAt { within_ms: TRY_MS, ..put(job, 0, 0) };
+        if cluster.put(at, put).await.is_ok() {
+            gap = if is_first { gap } else { gap.max(last.elapsed()) };
+            (last, is_first) = (Instant::now(), false);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gap.max(last.elapsed())
+}

@@ -1,0 +1,77 @@
+//! Closed-loop clients.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use crate::figures::Figures;
+
+/// So many clients do `work` one after the other for so long; the first fifth is not counted.
+pub async fn for_time<F, Fut>(clients: usize, lasting: Duration, work: F) -> Figures
+where
+    F: Fn(usize, u64) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let begun = now();
+    let (counted, end) = (begun + lasting / 5, begun + lasting);
+    let errors = AtomicUsize::new(0);
+    let (work, failed) = (&work, &errors);
+    let each = (0..clients).map(|client| async move {
+        let mut latencies = Vec::new();
+        for number in 0.. {
+            let start = now();
+            if start >= end {
+                break;
+            }
+            match work(client, number).await {
+                Ok(()) if start >= counted => latencies.push(now() - start),
+                Ok(()) => {}
+                Err(_) => drop(failed.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+        latencies
+    });
+    let latencies = join_all(each).await.concat();
+    Figures::new(latencies, end - counted, errors.load(Ordering::Relaxed))
+}
+
+/// So many clients share a number of pieces of work.
+pub async fn of_number<F, Fut>(clients: usize, number: usize, work: F) -> Figures
+where
+    F: Fn(usize) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let (next, errors) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+    let begun = now();
+    let (work, failed) = (&work, &errors);
+    let each = (0..clients).map(|_| {
+        let next = next.clone();
+        async move {
+            let mut latencies = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if at >= number {
+                    return latencies;
+                }
+                let start = now();
+                match work(at).await {
+                    Ok(()) => latencies.push(now() - start),
+                    Err(error) => {
+                        eprintln!("{error:#}");
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+    });
+    let latencies = join_all(each).await.concat();
+    Figures::new(latencies, now() - begun, errors.load(Ordering::Relaxed))
+}
+
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,83 @@
+//! The replicated state of a benched group: the last value of each key.
+
+use bytes::Bytes;
+use imbl::OrdMap;
+use muster_machine::{Apply, Machine, Outcome, Retired, Stamp, Table};
+use muster_wire::{CodecError, Token};
+use serde::{Deserialize, Serialize};
+
+/// Keys and their last values.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    values: OrdMap<u64, Bytes>,
+    puts: u64,
+}
+
+impl Values {
+    /// Puts applied so far.
+    pub const fn puts(&self) -> u64 {
+        self.puts
+    }
+}
+
+/// Puts one value.
+#[derive(Serialize, Deserialize)]
+pub struct Put {
+    /// Which key.
+    pub key: u64,
+    /// Its new value.
+    pub value: Bytes,
+}
+
+impl muster_machine::Command for Put {
+    const TAG: u16 = 1;
+    const NAME: &'static str = "put";
+    type Reply = u64;
+}
+
+impl Apply<Values> for Put {
+    fn apply(self, values: &mut Values, _: Stamp) -> Outcome {
+        values.values.insert(self.key, self.value);
+        values.puts += 1;
+        Outcome::applied(&values.puts)
+    }
+}
+
+static COMMANDS: Table<Values> = Table {
+    rows: &[muster_machine::Row {
+        tag: 1,
+        name: "put",
+        guard_names: &[],
+        guards: &[],
+        apply: muster_machine::table::decode_and_apply::<Values, Put>,
+    }],
+};
+
+impl Machine for Values {
+    const TIER: &'static str = "bench";
+
+    fn table() -> &'static Table<Self> {
+        &COMMANDS
+    }
+
+    fn token(&self) -> Token {
+        Token(0)
+    }
+
+    fn next_due_ms(&self) -> Option<u64> {
+        None
+    }
+
+    fn retired(&self) -> Option<Retired> {
+        None
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        muster_wire::encode(&(self.puts, self.values.iter().collect::<Vec<_>>()))
+    }
+
+    fn restore(bytes: &[u8]) -> Result<Self, CodecError> {
+        let (puts, values): (u64, Vec<(u64, Bytes)>) = muster_wire::decode(bytes)?;
+        Ok(Self { puts, values: values.into_iter().collect() })
+    }
+}

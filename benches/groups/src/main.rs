@@ -1,0 +1,64 @@
+//! `cargo xtask bench groups`: what hosting many Raft groups costs, beside etcd and the raw disk in the same run.
+
+mod calls;
+mod cluster;
+mod create;
+mod disk;
+mod etcd;
+mod failover;
+mod figures;
+mod load;
+mod machine;
+mod node;
+mod rest;
+mod writes;
+
+use std::process::ExitCode;
+
+use cluster::Cluster;
+
+/// What is measured, by name.
+const ALL: [&str; 8] = ["disk", "create", "one", "many", "etcd", "asleep", "evicted", "failover"];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,openraft=error".into());
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench groups: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &[String]) -> anyhow::Result<()> {
+    match args.split_first() {
+        Some((first, rest)) if first == "node" => node::run(node::NodeArgs::parse(rest)?).await,
+        _ => bench(args).await,
+    }
+}
+
+async fn bench(wanted: &[String]) -> anyhow::Result<()> {
+    println!("| what | figure |\n|---|---|");
+    for name in ALL.iter().filter(|name| wanted.is_empty() || wanted.iter().any(|want| want == *name)) {
+        one(name).await?;
+    }
+    Ok(())
+}
+
+async fn one(name: &str) -> anyhow::Result<()> {
+    match name {
+        "disk" => disk::fdatasync_rate(),
+        "create" => create::run(&Cluster::start(10, 300).await?).await,
+        "one" => writes::one_group(&Cluster::start(10, 300).await?).await,
+        "many" => writes::many_groups(&Cluster::start(10, 300).await?).await,
+        "etcd" => etcd::run().await,
+        "asleep" => rest::asleep(&Cluster::start(3, 600).await?).await,
+        "evicted" => rest::evicted(Cluster::start(2, 3).await?).await,
+        _ => failover::run(Cluster::start(10, 300).await?).await,
+    }
+}

@@ -1,0 +1,47 @@
+//! Writes of 256 bytes: to one group, and to many.
+
+use std::time::Duration;
+
+use muster_wire::JobId;
+
+use crate::calls::PutAt;
+use crate::cluster::{Cluster, new_job, value};
+use crate::figures::row;
+use crate::load;
+
+/// How long each load lasts.
+pub const LASTING: Duration = Duration::from_secs(6);
+/// How many clients write to one group.
+pub const CLIENTS: [usize; 4] = [1, 16, 128, 512];
+const GROUPS: usize = 256;
+
+/// One group, through all nodes.
+pub async fn one_group(cluster: &Cluster) -> anyhow::Result<()> {
+    let job = new_job();
+    cluster.create(0, job).await?;
+    for clients in CLIENTS {
+        let done = load::for_time(clients, LASTING, |client, number| {
+            cluster.put(client % 3, put(job, client, number))
+        });
+        row(&format!("one group, {clients} clients over three nodes"), &done.await.text());
+    }
+    Ok(())
+}
+
+/// Each client writes to a group of its own.
+pub async fn many_groups(cluster: &Cluster) -> anyhow::Result<()> {
+    let jobs: Vec<JobId> = (0..GROUPS).map(|_| new_job()).collect();
+    let (all, jobs) = (&jobs, &jobs);
+    load::of_number(32, GROUPS, |at| cluster.create(at % 3, all[at])).await;
+    let done = load::for_time(GROUPS, LASTING, |client, number| {
+        cluster.put(client % 3, put(jobs[client], client, number))
+    });
+    row(&format!("{GROUPS} clients over {GROUPS} groups"), &done.await.text());
+    Ok(())
+}
+
+/// A client's put of so many.
+pub fn put(job: JobId, client: usize, number: u64) -> PutAt {
+    let key = (client as u64) * 1000 + number % 1000;
+    PutAt { job, key, value: value(), within_ms: 5000 }
+}
