@@ -7,6 +7,7 @@ mod ci;
 mod complexity;
 mod faults;
 mod fix;
+mod groups;
 mod soak;
 mod sources;
 mod tools;
@@ -41,12 +42,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        about: "[submit|jobs|failover|large|churn]  measure a cluster of processes beside the raw disk",
+        about: "[submit|jobs|failover|large|churn | groups [NAMES…]]  measure processes beside the raw disk and other systems",
         run: bench::run,
     },
     Subcommand {
         name: "soak",
-        about: "manager [SECONDS] [JOBS] [SEED] | gate [SECONDS] | properties [SEQUENCES]  hold what must hold under faults",
+        about: "manager [SECONDS] [JOBS] [SEED] | gate [SECONDS] | properties [SEQUENCES] | groups [short|NAMES…]  hold what must hold under faults",
         run: soak::run,
     },
     Subcommand {

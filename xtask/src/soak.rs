@@ -1,9 +1,11 @@
 //! `cargo xtask soak manager [SECONDS] [JOBS] [SEED]`: runs a cluster of processes under faults.
 //! `cargo xtask soak gate [SECONDS]`: the same with sites as network namespaces; needs root and `ip`.
+//! `cargo xtask soak groups [short|NAMES…]`: hosts of many groups alone, under faults.
 //! `cargo xtask soak properties [SEQUENCES]`: tries many sequences of commands on the managers' machine.
 
 use anyhow::Context;
 
+use crate::groups;
 use crate::tools;
 use crate::verdict::Verdict;
 
@@ -17,6 +19,7 @@ const SEQUENCES: &str = "100000";
 /// Runs the soak of that name.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
     match names.first().map(String::as_str) {
+        Some("groups") => groups::run(&[&["soak".to_owned()], &names[1..]].concat()),
         Some("properties") => properties(names.get(1).map_or(SEQUENCES, String::as_str)),
         _ => cluster(names),
     }

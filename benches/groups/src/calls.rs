@@ -40,11 +40,60 @@ pub struct NodeState {
     pub active: usize,
     /// Does somebody lead the directory?
     pub is_led: bool,
+    /// This node's member number.
+    pub me: u32,
+    /// How far its draining is.
+    pub drained: String,
+}
+
+impl NodeState {
+    /// Does the node see so many active members, and a leader?
+    pub fn serves(&self, members: usize) -> bool {
+        self.active >= members && self.is_led
+    }
 }
 
 /// Who leads a job's group; its member number, 0 when nobody is known.
 #[derive(Serialize, Deserialize)]
 pub struct AskLeader {
+    /// Which job.
+    pub job: JobId,
+}
+
+/// Reads the value of a key, linearizably.
+#[derive(Serialize, Deserialize)]
+pub struct GetAt {
+    /// Which job's group.
+    pub job: JobId,
+    /// Which key.
+    pub key: u64,
+    /// How long the answer may take, ms.
+    pub within_ms: u64,
+}
+
+/// Gives the leadership of a job's group to a member.
+#[derive(Serialize, Deserialize)]
+pub struct Transfer {
+    /// Which job.
+    pub job: JobId,
+    /// The member's number.
+    pub to: u32,
+}
+
+/// Drains the node that is asked.
+#[derive(Serialize, Deserialize)]
+pub struct Drain {}
+
+/// Removes a member.
+#[derive(Serialize, Deserialize)]
+pub struct Remove {
+    /// Its number.
+    pub member: u32,
+}
+
+/// The members that hold a replica of a job, and who votes in the directory.
+#[derive(Serialize, Deserialize)]
+pub struct AskReplicas {
     /// Which job.
     pub job: JobId,
 }
@@ -64,4 +113,9 @@ calls! {
     901 => PutAt -> Ack,
     902 => AskNode -> NodeState,
     903 => AskLeader -> u32,
+    904 => GetAt -> Option<Bytes>,
+    905 => Transfer -> Ack,
+    906 => Drain -> Ack,
+    907 => Remove -> Ack,
+    908 => AskReplicas -> Vec<u32>,
 }

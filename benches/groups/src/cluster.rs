@@ -9,12 +9,13 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use muster_link::{LinkConfig, LinkParts, Links};
 use muster_runtime::{Clock, TaskScope, random};
+use muster_wire::rpc::Call;
 use muster_wire::{Generation, JobId, NodeId, Role};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::calls::{AskLeader, AskNode, Create, NodeState, PutAt};
+use crate::calls::{AskLeader, AskNode, Create, GetAt, NodeState, PutAt};
 use crate::node;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -33,7 +34,8 @@ pub struct Cluster {
     places: Vec<Place>,
     links: Links,
     times: (u64, u64),
-    _dir: TempDir,
+    founders: usize,
+    dir: TempDir,
     _scope: TaskScope,
 }
 
@@ -41,24 +43,69 @@ impl Cluster {
     /// Starts three nodes on fresh folders under `TMPDIR`, whose groups sleep and leave memory after these times, s.
     pub async fn start(sleep_after: u64, evict_after: u64) -> anyhow::Result<Self> {
         let dir = TempDir::new()?;
-        let places = (1..=3).map(|number| Place::new(number, dir.path().to_owned())).collect::<Result<_, _>>()?;
+        Self::of(3, (sleep_after, evict_after)).await
+    }
+
+    /// Starts so many nodes, founded together.
+    pub async fn of(founders: usize, times: (u64, u64)) -> anyhow::Result<Self> {
+        let dir = TempDir::new()?;
         let scope = TaskScope::new();
-        let mut cluster = Self { places, links: links(&scope).await?, times: (sleep_after, evict_after), _dir: dir, _scope: scope };
-        for at in 0..3 {
+        let links = links(&scope).await?;
+        let mut cluster = Self { places: Vec::new(), founders, links, times, dir, _scope: scope };
+        for _ in 0..founders {
+            cluster.add_place()?;
+        }
+        for at in 0..founders {
             cluster.spawn(at)?;
         }
         cluster.ready().await?;
         Ok(cluster)
     }
 
+    fn add_place(&mut self) -> anyhow::Result<usize> {
+        self.places.push(Place::new(self.places.len() + 1, self.dir.path().to_owned())?);
+        Ok(self.places.len() - 1)
+    }
+
+    /// Starts one more node, which joins.
+    pub async fn join(&mut self) -> anyhow::Result<usize> {
+        let at = self.add_place()?;
+        self.spawn(at)?;
+        self.ready().await?;
+        Ok(at)
+    }
+
+    /// Stops a node in a planned way and waits for its end.
+    pub async fn stop(&mut self, at: usize) -> anyhow::Result<()> {
+        self.signal(at, "INT").await?;
+        let process = self.places.get_mut(at).and_then(|place| place.process.take());
+        let mut process = process.context("no such process")?;
+        tokio::time::timeout(READY_WITHIN, process.wait()).await.context("it does not stop")??;
+        Ok(())
+    }
+
+    /// New ports for a node that does not run.
+    pub fn move_ports(&mut self, at: usize) -> anyhow::Result<()> {
+        let fresh = Place::new(at + 1, self.dir.path().to_owned())?;
+        let place = self.places.get_mut(at).context("no such node")?;
+        (place.rpc, place.swim) = (fresh.rpc, fresh.swim);
+        Ok(())
+    }
+
+    /// A node's folder.
+    pub fn folder(&self, at: usize) -> &std::path::Path {
+        &self.places[at].dir
+    }
+
     /// Starts a node's process.
     pub fn spawn(&mut self, at: usize) -> anyhow::Result<()> {
-        let members = self.places.iter().map(|place| format!("{}={},{}", place.name, place.rpc, place.swim));
-        let members: Vec<String> = members.collect();
+        let listed = |place: &Place| format!("{}={},{}", place.name, place.rpc, place.swim);
+        let members: Vec<String> = self.places.iter().take(self.founders).map(listed).collect();
         let (sleep_after, evict_after) = self.times;
         let place = self.places.get_mut(at).context("no such node")?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("node").arg(&place.name).arg(&place.dir).args(members);
+        command.arg("node").arg(listed(place)).arg(&place.dir).args(members);
+        command.env("BENCH_REPLACE_AFTER", "5");
         command.env("BENCH_SLEEP_AFTER", sleep_after.to_string());
         command.env("BENCH_EVICT_AFTER", evict_after.to_string());
         let log = std::fs::File::create(place.dir.with_extension("log"))?;
@@ -75,7 +122,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until every running node sees three active members and a leader.
+    /// Waits until every running node sees as many active members as there are nodes, and a leader.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let waiting = async {
             while !self.is_ready().await {
@@ -86,10 +133,10 @@ impl Cluster {
     }
 
     async fn is_ready(&self) -> bool {
-        for at in self.running() {
-            match self.state(at).await {
-                Ok(state) if state.active == 3 && state.is_led => {}
-                _ => return false,
+        let running = self.running();
+        for at in &running {
+            if !self.state(*at).await.is_ok_and(|state| state.serves(running.len())) {
+                return false;
             }
         }
         true
@@ -122,6 +169,17 @@ impl Cluster {
         Ok(())
     }
 
+    /// Reads a key through a node, linearizably.
+    pub async fn get(&self, at: usize, get: GetAt) -> anyhow::Result<Option<Bytes>> {
+        let within = Duration::from_millis(get.within_ms + 50);
+        Ok(self.links.call(self.addr(at), &get, within).await?)
+    }
+
+    /// Makes any call of a node.
+    pub async fn call<C: Call>(&self, at: usize, call: &C) -> anyhow::Result<C::Reply> {
+        Ok(self.links.call(self.addr(at), call, Duration::from_secs(10)).await?)
+    }
+
     /// Which node leads a job, as another one believes.
     pub async fn leader(&self, asked: usize, job: JobId) -> anyhow::Result<usize> {
         let member = self.links.call(self.addr(asked), &AskLeader { job }, Duration::from_secs(5)).await?;
@@ -151,7 +209,9 @@ impl Cluster {
                 }
             }
         };
-        tokio::time::timeout(within, waiting).await.with_context(|| format!("state {place} is not reached in time"))
+        tokio::time::timeout(within, waiting)
+            .await
+            .with_context(|| format!("state {place} is not reached in time"))
     }
 
     /// CPU used by all running nodes over some seconds, in per cent of a core.

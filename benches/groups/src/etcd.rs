@@ -53,7 +53,12 @@ impl Etcd {
             command.args(["--initial-advertise-peer-urls", &peer(at), "--listen-peer-urls", &peer(at)]);
             command.args(["--advertise-client-urls", &clients[at], "--listen-client-urls", &clients[at]]);
             command.args(["--quota-backend-bytes", "4294967296", "--log-level", "error"]);
-            command.arg("--data-dir").arg(data).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+            command
+                .arg("--data-dir")
+                .arg(data)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .kill_on_drop(true);
             processes.push(command.spawn().context("etcd is not installed")?);
         }
         Ok(Self { clients, _processes: processes, _dir: dir })

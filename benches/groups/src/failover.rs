@@ -114,7 +114,12 @@ async fn many(cluster: &mut Cluster) -> anyhow::Result<()> {
     };
     for (what, was_led) in [("led by it", true), ("led elsewhere", false)] {
         let gaps = of(was_led);
-        let figure = format!("longest gap p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms", gaps.ms(0.5), gaps.ms(0.99), gaps.ms(1.0));
+        let figure = format!(
+            "longest gap p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms",
+            gaps.ms(0.5),
+            gaps.ms(0.99),
+            gaps.ms(1.0)
+        );
         row(&format!("kill -9 of a node, {GROUPS} written groups: those {what}"), &figure);
     }
     Ok(())

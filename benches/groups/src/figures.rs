@@ -18,6 +18,11 @@ impl Figures {
         Self { sorted_us, took, errors }
     }
 
+    /// How many succeeded.
+    pub fn count(&self) -> usize {
+        self.sorted_us.len()
+    }
+
     /// Operations a second.
     pub fn rate(&self) -> f64 {
         self.sorted_us.len() as f64 / self.took.as_secs_f64()
@@ -25,7 +30,8 @@ impl Figures {
 
     /// A quantile, in ms.
     pub fn ms(&self, quantile: f64) -> f64 {
-        let at = ((self.sorted_us.len() as f64 * quantile) as usize).min(self.sorted_us.len().saturating_sub(1));
+        let at =
+            ((self.sorted_us.len() as f64 * quantile) as usize).min(self.sorted_us.len().saturating_sub(1));
         self.sorted_us.get(at).map_or(0.0, |us| *us as f64 / 1000.0)
     }
 

@@ -20,23 +20,32 @@ where
     let (counted, end) = (begun + lasting / 5, begun + lasting);
     let errors = AtomicUsize::new(0);
     let (work, failed) = (&work, &errors);
-    let each = (0..clients).map(|client| async move {
-        let mut latencies = Vec::new();
-        for number in 0.. {
-            let start = now();
-            if start >= end {
-                break;
-            }
-            match work(client, number).await {
-                Ok(()) if start >= counted => latencies.push(now() - start),
-                Ok(()) => {}
-                Err(_) => drop(failed.fetch_add(1, Ordering::Relaxed)),
-            }
-        }
-        latencies
-    });
+    let each = (0..clients).map(|client| one_client(work, client, (counted, end, failed)));
     let latencies = join_all(each).await.concat();
     Figures::new(latencies, end - counted, errors.load(Ordering::Relaxed))
+}
+
+async fn one_client<F, Fut>(
+    work: &F,
+    client: usize,
+    (counted, end, failed): (Instant, Instant, &AtomicUsize),
+) -> Vec<Duration>
+where
+    F: Fn(usize, u64) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let mut latencies = Vec::new();
+    let mut number = 0;
+    while now() < end {
+        let start = now();
+        match work(client, number).await {
+            Ok(()) if start >= counted => latencies.push(now() - start),
+            Ok(()) => {}
+            Err(_) => drop(failed.fetch_add(1, Ordering::Relaxed)),
+        }
+        number += 1;
+    }
+    latencies
 }
 
 /// So many clients share a number of pieces of work.

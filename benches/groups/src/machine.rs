@@ -14,9 +14,9 @@ pub struct Values {
 }
 
 impl Values {
-    /// Puts applied so far.
-    pub const fn puts(&self) -> u64 {
-        self.puts
+    /// The last value of a key.
+    pub fn get(&self, key: u64) -> Option<Bytes> {
+        self.values.get(&key).cloned()
     }
 }
 

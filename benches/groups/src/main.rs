@@ -11,6 +11,7 @@ mod load;
 mod machine;
 mod node;
 mod rest;
+mod soak;
 mod writes;
 
 use std::process::ExitCode;
@@ -36,8 +37,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &[String]) -> anyhow::Result<()> {
-    match args.split_first() {
-        Some((first, rest)) if first == "node" => node::run(node::NodeArgs::parse(rest)?).await,
+    let (first, rest) = args.split_first().map_or(("", args), |(first, rest)| (first.as_str(), rest));
+    match first {
+        "node" => node::run(node::NodeArgs::parse(rest)?).await,
+        "soak" => soak::run(rest).await,
         _ => bench(args).await,
     }
 }

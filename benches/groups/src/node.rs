@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use muster_consensus::{ConsensusConfig, Coordinator, InitialMember, Parts, Profile, identity};
+use bytes::Bytes;
+use muster_consensus::directory::MemberRemove;
+use muster_consensus::{ConsensusConfig, Consistency, Coordinator, InitialMember, Parts, Profile, identity};
 use muster_link::{LinkConfig, LinkParts, Links, Service, router};
 use muster_machine::Entry;
 use muster_runtime::{Clock, TaskScope};
@@ -13,30 +15,34 @@ use muster_swim::{Meta, Swim};
 use muster_wire::hello::{Hello, PROTOCOL};
 use muster_wire::job::Digest;
 use muster_wire::rpc::{Ack, RpcError};
-use muster_wire::{JobId, MemberNumber, NodeId, Generation, Role, Token};
+use muster_wire::{Generation, JobId, MemberNumber, NodeId, Role, Token};
 use tokio::net::TcpListener;
 
-use crate::calls::{AskLeader, AskNode, Create, NodeState, PutAt};
+use crate::calls::{
+    AskLeader, AskNode, AskReplicas, Create, Drain, GetAt, NodeState, PutAt, Remove, Transfer,
+};
 use crate::machine::{Put, Values};
 
 /// The name of the benched installation.
 pub const CLUSTER: &str = "bench";
 const CREATE_WITHIN: Duration = Duration::from_secs(20);
 
-/// What a node is started with, as one argument: `name dir name=rpc,swim …`.
+/// What a node is started with: `name=rpc,swim dir name=rpc,swim …`: itself, its folder, the initial members.
 pub struct NodeArgs {
     name: String,
     dir: PathBuf,
+    own: InitialMember,
     members: Vec<InitialMember>,
 }
 
 impl NodeArgs {
     /// From the command line.
     pub fn parse(args: &[String]) -> anyhow::Result<Self> {
-        let [name, dir, members @ ..] = args else { anyhow::bail!("node NAME DIR MEMBER…") };
+        let [own, dir, members @ ..] = args else { anyhow::bail!("node OWN DIR MEMBER…") };
+        let own = member(own).context("a member is name=rpc,swim")?;
         let members: Option<Vec<InitialMember>> = members.iter().map(|text| member(text)).collect();
         let members = members.context("a member is name=rpc,swim")?;
-        Ok(Self { name: name.clone(), dir: dir.into(), members })
+        Ok(Self { name: own.name.clone(), dir: dir.into(), own, members })
     }
 }
 
@@ -50,7 +56,7 @@ fn member(text: &str) -> Option<InitialMember> {
 pub async fn run(args: NodeArgs) -> anyhow::Result<()> {
     let scope = TaskScope::new();
     let clock = Clock::system();
-    let own = args.members.iter().find(|member| member.name == args.name).context("not a member")?.clone();
+    let own = args.own.clone();
     let identity = identity::open(&args.dir, &args.name, Role::Manager)?;
     let listener = TcpListener::bind(&own.rpc).await?;
     let ours = Hello {
@@ -61,8 +67,10 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<()> {
     let parts = LinkParts { listener, hello: ours, scope: scope.clone(), clock: clock.clone() };
     let links = Links::start(LinkConfig::default(), parts);
     let swim = Swim::start(swim_config(&identity, &args, &own)?, scope.clone(), clock.clone()).await?;
-    let parts = Parts { config: config(&args), identity, links: links.clone(), swim, scope: scope.clone(), clock };
+    let parts =
+        Parts { config: config(&args), identity, links: links.clone(), swim, scope: scope.clone(), clock };
     let coordinator = Coordinator::<Values>::start(parts).await?;
+    coordinator.set_replace_after(seconds("BENCH_REPLACE_AFTER", 120));
     links.serve(router().merge(coordinator.service()).merge(service(&coordinator)).build());
     tokio::signal::ctrl_c().await?;
     coordinator.shutdown(Duration::from_secs(5)).await;
@@ -151,7 +159,53 @@ fn service(coordinator: &Coordinator<Values>) -> Arc<dyn Service> {
             let leads = leader.leader(call.job).map_or(0, |node| node.member.0);
             std::future::ready(Ok(leads))
         })
+        .merge(faults_service(coordinator))
         .build()
+}
+
+/// What soaks ask for.
+fn faults_service(coordinator: &Coordinator<Values>) -> Arc<dyn Service> {
+    let (get, transfer, drain, remove, replicas) = (
+        coordinator.clone(),
+        coordinator.clone(),
+        coordinator.clone(),
+        coordinator.clone(),
+        coordinator.clone(),
+    );
+    router()
+        .on::<GetAt, _, _>(move |_, call| on_get(get.clone(), call))
+        .on::<Transfer, _, _>(move |_, call| on_transfer(transfer.clone(), call))
+        .on::<Drain, _, _>(move |_, _| on_drain(drain.clone()))
+        .on::<Remove, _, _>(move |_, call| on_remove(remove.clone(), call))
+        .on::<AskReplicas, _, _>(move |_, call| {
+            let members = replicas.replicas(call.job).into_iter().map(|node| node.member.0);
+            std::future::ready(Ok(members.collect::<Vec<u32>>()))
+        })
+        .build()
+}
+
+async fn on_get(coordinator: Coordinator<Values>, call: GetAt) -> Result<Option<Bytes>, RpcError> {
+    let within = Duration::from_millis(call.within_ms);
+    let view = coordinator.read(call.job, Consistency::Linearizable, within).await?;
+    Ok(view.state.get(call.key))
+}
+
+async fn on_transfer(coordinator: Coordinator<Values>, call: Transfer) -> Result<Ack, RpcError> {
+    coordinator.hand_over(call.job, MemberNumber(call.to), Duration::from_secs(1)).await?;
+    Ok(Ack {})
+}
+
+async fn on_drain(coordinator: Coordinator<Values>) -> Result<Ack, RpcError> {
+    coordinator.set_draining(true).await?;
+    Ok(Ack {})
+}
+
+async fn on_remove(coordinator: Coordinator<Values>, call: Remove) -> Result<Ack, RpcError> {
+    let remove = MemberRemove { member: MemberNumber(call.member) };
+    let entry = Entry::new(JobId(0), Token(0), 1).with(&remove);
+    let entry = entry.map_err(|error| RpcError::Malformed(error.to_string()))?;
+    coordinator.directory_propose(entry, CREATE_WITHIN).await?;
+    Ok(Ack {})
 }
 
 async fn on_create(coordinator: Coordinator<Values>, job: JobId) -> Result<Ack, RpcError> {
@@ -185,6 +239,8 @@ fn state(coordinator: &Coordinator<Values>) -> NodeState {
         groups: [counts.total, counts.awake, counts.asleep, counts.evicted, counts.leading],
         jobs: directory.jobs().count(),
         active: directory.active().count(),
+        me: coordinator.me().member.0,
+        drained: coordinator.drained().word().into(),
         is_led: coordinator.directory_status().leader.is_some(),
     }
 }

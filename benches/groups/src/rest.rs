@@ -45,7 +45,10 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
     let begun = Instant::now();
     cluster.spawn(0)?;
     ready(&cluster, 0).await;
-    row("restart of one node with 10,000 groups, until it is ready", &format!("{:.2} s", begun.elapsed().as_secs_f64()));
+    row(
+        "restart of one node with 10,000 groups, until it is ready",
+        &format!("{:.2} s", begun.elapsed().as_secs_f64()),
+    );
     restart_all(&mut cluster, jobs[0]).await
 }
 
@@ -62,7 +65,10 @@ async fn restart_all(cluster: &mut Cluster, job: JobId) -> anyhow::Result<()> {
         number += 1;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    row("restart of all three with 10,000 groups, until a write", &format!("{:.2} s", begun.elapsed().as_secs_f64()));
+    row(
+        "restart of all three with 10,000 groups, until a write",
+        &format!("{:.2} s", begun.elapsed().as_secs_f64()),
+    );
     Ok(())
 }
 

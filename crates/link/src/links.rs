@@ -18,7 +18,7 @@ use crate::error::CallError;
 use crate::event::LinkEvent;
 use crate::gatekeeper::{Gatekeeper, Open, check_installation};
 use crate::outbound::Request;
-use crate::peers::{IDLE_LOOKS, Peers};
+use crate::peers::{ASIDE, IDLE_LOOKS, Peers};
 use crate::pipe::{News, PipeBounds};
 use crate::serve::Places;
 use crate::service::Service;
@@ -108,6 +108,17 @@ impl Links {
         within: Duration,
     ) -> Result<C::Reply, CallError> {
         self.inner.call_typed((&to.addr, Some(to.id)), call, within).await
+    }
+
+    /// Like [`Links::call_node`], over a second link to that address: for what is large and would hold up other calls.
+    pub async fn call_node_aside<C: Call>(
+        &self,
+        to: &NodeRef,
+        call: &C,
+        within: Duration,
+    ) -> Result<C::Reply, CallError> {
+        let slot = format!("{}{ASIDE}", to.addr);
+        self.inner.call_typed((&slot, Some(to.id)), call, within).await
     }
 
     /// Who answers at `to`: an open link tells, else one is dialled.

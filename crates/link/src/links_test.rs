@@ -33,6 +33,24 @@ async fn concurrent_calls_share_one_link_and_are_answered_out_of_order() {
 }
 
 #[tokio::test]
+async fn what_is_called_aside_goes_over_a_link_of_its_own() {
+    let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
+    let to = NodeRef {
+        id: NodeId(2),
+        generation: Generation(1),
+        member: MemberNumber(2),
+        name: "m2".into(),
+        addr: b.addr.clone(),
+    };
+    let echo = || Echo { text: "hello".into() };
+    let (one, other) =
+        (a.links.call_node(&to, &echo(), SOON).await, a.links.call_node_aside(&to, &echo(), SOON).await);
+    assert_eq!((one.unwrap(), other.unwrap()), ("hello".to_owned(), "hello".to_owned()));
+    let inbound = b.scope.running().into_iter().find(|(kind, _)| *kind == "link_inbound");
+    assert_eq!(inbound, Some(("link_inbound", 2)));
+}
+
+#[tokio::test]
 async fn a_dial_that_nobody_takes_is_refused() {
     let a = TestNode::start(1).await;
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();

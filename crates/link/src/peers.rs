@@ -17,6 +17,9 @@ use crate::pipe::Close;
 /// A link that nobody keeps is closed after so many looks of the janitor without a call.
 pub(crate) const IDLE_LOOKS: u32 = 4;
 
+/// Marks the slot of an address's second link. No address ends like this.
+pub(crate) const ASIDE: &str = "#aside";
+
 /// What a dial came to.
 pub(crate) type DialOutcome = Result<Arc<Connection>, CallError>;
 /// Shows the outcome once it is there.
@@ -192,7 +195,7 @@ impl Peers {
         if slots.len() >= self.most {
             return Err(CallError::Busy);
         }
-        let peer = Arc::new(Peer::new(addr.to_owned()));
+        let peer = Arc::new(Peer::new(addr.strip_suffix(ASIDE).unwrap_or(addr).to_owned()));
         slots.insert(addr.to_owned(), peer.clone());
         Ok(peer)
     }

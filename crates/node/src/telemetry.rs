@@ -13,8 +13,9 @@ use crate::config::{LogFormat, TelemetrySection};
 const UPKEEP: TaskKind = TaskKind::new("metrics_upkeep");
 /// Samples of histograms are folded into their buckets this often, so that they do not pile up unscraped.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-/// openraft tells every vote and every lost connection at `info`.
-const QUIET: &str = "openraft=warn";
+/// openraft tells every vote at `info`, and every try to reach a lost member, for each group, at `warn`: thousands of
+/// lines for one dead node, of which the links and the failure detector tell once.
+const QUIET: &str = "openraft=error";
 /// Buckets of every histogram named `…_seconds`.
 const SECONDS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -107,13 +107,18 @@ impl<M: Machine> Host<M> {
 
     /// A bounded, jittered loop until somebody else leads.
     async fn campaign_fast<G: Machine>(&self, group: &Group<G>, dead: MemberNumber) {
-        for tried in 0..FAST_TRIES {
+        for tried in 0..self.fast_tries() {
             if is_led_by_another(group, dead) || group.campaign(Some(dead)).await.is_err() {
                 return;
             }
             metrics::counter!("muster_group_elections_total").increment(1);
             group.await_verdict(self.fast_pause(tried), self.patience()).await;
         }
+    }
+
+    /// A node that must not lead leaves elections to the others.
+    fn fast_tries(&self) -> u32 {
+        if self.is_out_of_time() { 0 } else { FAST_TRIES }
     }
 
     fn first_pause(&self) -> Duration {
@@ -140,7 +145,7 @@ impl<M: Machine> Host<M> {
         let (host, group, standing) = (self.clone(), group.clone(), standing.clone());
         self.scope().spawn_until_stop(FAST, async move {
             group.await_verdict(Duration::ZERO, host.patience()).await;
-            if group.leader().is_none() {
+            if group.leader().is_none() && !host.is_out_of_time() {
                 try_once(&group, &standing).await;
             }
         });
@@ -151,6 +156,9 @@ impl<M: Machine> Host<M> {
         loop {
             let woken = tokio::time::timeout(SLOW_EVERY, self.wanted.notified()).await;
             tracing::trace!(woken = woken.is_ok(), "looking for groups without a leader");
+            if self.is_out_of_time() {
+                continue;
+            }
             self.try_if_due(self.directory.group(), &self.directory_standing).await;
             let due = self.leaderless();
             stream::iter(due).for_each_concurrent(AT_ONCE, |slot| self.try_slot(slot)).await;

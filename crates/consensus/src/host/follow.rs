@@ -77,8 +77,15 @@ impl<M: Machine> Host<M> {
         if slot.group_id() == row.group && !row.concerns(slot.replica()) {
             return self.destroy(slot);
         }
+        self.on_set_change(&slot, row);
+    }
+
+    fn on_set_change(self: &Arc<Self>, slot: &Arc<Slot<M>>, row: &JobRow) {
         if let Some(group) = slot.running() {
             group.wires.set_index.store(row.set_index, Ordering::Relaxed);
+        }
+        if row.plan.is_some() {
+            self.wake_for_work(slot);
         }
     }
 

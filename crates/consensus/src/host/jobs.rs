@@ -281,8 +281,12 @@ impl<M: Machine> Host<M> {
 
     /// Who leads a job, as far as this node's replica knows.
     pub(crate) fn leader_of(&self, job: JobId) -> Option<NodeRef> {
-        let group = self.slot(job)?.running()?;
-        self.peers().node(group.leader()?.member())
+        let slot = self.slot(job)?;
+        let leader = match slot.running() {
+            Some(group) => group.leader()?.member(),
+            None => slot.status().leader?,
+        };
+        self.peers().node(leader)
     }
 }
 

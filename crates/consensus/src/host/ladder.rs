@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use muster_machine::Machine;
-use muster_runtime::TaskKind;
+use muster_runtime::{TaskKind, random};
 use muster_wire::JobId;
 
 use super::Host;
@@ -32,12 +32,17 @@ const EVICT_AT_ONCE: usize = 8;
 const WAKE_MOST: usize = 256;
 /// The replica of rank r wakes a due group r times so much later, ms.
 const RANK_MS: u64 = 2000;
+/// Hosts that open a group for some work campaign within this, ms.
+const WORK_JITTER_MS: u64 = 300;
 /// A follower that heard nothing for so many heartbeats has a sleeping leader.
 const QUIET_HEARTBEATS: u32 = 3;
 
+/// Sleepers by the host time at which they fell asleep.
+type Sleepers<M> = BTreeMap<(u64, JobId), Arc<Slot<M>>>;
+
 /// Who rests, in the order in which they fell asleep, and what is due when.
 pub(crate) struct Rota<M: Machine> {
-    asleep: Mutex<BTreeMap<(u64, JobId), Arc<Slot<M>>>>,
+    asleep: Mutex<Sleepers<M>>,
     due: Mutex<BTreeSet<(u64, JobId)>>,
 }
 
@@ -48,7 +53,7 @@ impl<M: Machine> Default for Rota<M> {
 }
 
 impl<M: Machine> Rota<M> {
-    fn asleep(&self) -> MutexGuard<'_, BTreeMap<(u64, JobId), Arc<Slot<M>>>> {
+    fn asleep(&self) -> MutexGuard<'_, Sleepers<M>> {
         self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -257,6 +262,13 @@ impl<M: Machine> Host<M> {
             true => self.note_awake(slot),
             false => self.open(slot),
         }
+    }
+
+    /// There is something to do for whoever leads it. Not all hosts campaign at the same moment.
+    pub(crate) fn wake_for_work(self: &Arc<Self>, slot: &Arc<Slot<M>>) {
+        slot.standing.try_from(self.now_ms() + random::below(WORK_JITTER_MS));
+        self.use_now(slot);
+        self.open(slot);
     }
 
     /// How long a freshly loaded replica believes in the leader that its log names: one that is reached answers at once.

@@ -17,6 +17,10 @@ use crate::directory::Registered;
 use crate::error::ProposeError;
 use crate::raft::group::Group;
 
+/// A hand-over that is not taken within this is given up.
+const TAKEN_WITHIN: Duration = Duration::from_millis(500);
+/// A planned stop gives its leaderships away for so long; what is left is elected on evidence.
+const GIVE_AWAY_WITHIN: Duration = Duration::from_secs(1);
 const CLOSE: TaskKind = TaskKind::new("wal_close");
 
 impl<M: Machine> Host<M> {
@@ -48,18 +52,70 @@ impl<M: Machine> Host<M> {
     ) -> Result<(), ProposeError> {
         let slot = self.slot(job).ok_or_else(|| self.absent(job))?;
         let group = self.resident(&slot, deadline).await?;
+        self.hand_group_over(&group, to, deadline).await
+    }
+
+    /// Hands a led group over; if it is not taken soon, another replica is asked to lead.
+    pub(crate) async fn hand_group_over<G: Machine>(
+        &self,
+        group: &Group<G>,
+        to: MemberNumber,
+        deadline: Instant,
+    ) -> Result<(), ProposeError> {
         if !group.is_leader() {
             return Err(group.not_leader());
         }
-        let successor = group.membership().0.into_iter().find(|voter| voter.member() == to);
-        let successor = successor
-            .ok_or_else(|| ProposeError::Fatal(format!("member {to} does not vote in this group")))?;
+        let successor = self.successor(group, to)?;
+        match successor == group.me {
+            true => Ok(()),
+            false => self.hand_to(group, successor, deadline).await,
+        }
+    }
+
+    async fn hand_to<G: Machine>(
+        &self,
+        group: &Group<G>,
+        successor: RaftId,
+        deadline: Instant,
+    ) -> Result<(), ProposeError> {
         group.hand_over(successor.0).await?;
-        until_led_by(&group, successor, deadline).await
+        let soon = deadline.min(self.clock().now() + TAKEN_WITHIN);
+        let taken = until_led_by(group, successor, soon).await;
+        if taken.is_err() && group.is_leader() {
+            self.offer_to_others(group, successor).await;
+        }
+        taken
+    }
+
+    fn successor<G: Machine>(&self, group: &Group<G>, to: MemberNumber) -> Result<RaftId, ProposeError> {
+        let voter = group.membership().0.into_iter().find(|voter| voter.member() == to);
+        let voter =
+            voter.ok_or_else(|| ProposeError::Fatal(format!("member {to} does not vote in this group")))?;
+        match self.peers().is_live(to) {
+            true => Ok(voter),
+            false => Err(ProposeError::Fatal(format!("member {to} cannot be reached"))),
+        }
+    }
+
+    /// openraft never takes a transfer back: without a new leader the group would be led by nobody.
+    async fn offer_to_others<G: Machine>(&self, group: &Group<G>, not: RaftId) {
+        let voters = group.membership().0.into_iter();
+        for other in voters.filter(|voter| *voter != not && *voter != group.me) {
+            let offered = group.offer(other, TAKEN_WITHIN).await;
+            let taken = until_led_by(group, other, self.clock().now() + TAKEN_WITHIN).await;
+            tracing::info!(group = %group.id, member = %other.member(), ?offered, ?taken, "a hand-over failed: another replica is asked to lead");
+            if taken.is_ok() {
+                return;
+            }
+        }
     }
 
     /// Stops every group, then closes the log. The links let go of this host, so that everything can be dropped.
-    pub(crate) async fn shutdown(&self, within: Duration) {
+    pub(crate) async fn shutdown(self: &Arc<Self>, within: Duration) {
+        if !self.is_closing() {
+            drop(timeout((within / 4).min(GIVE_AWAY_WITHIN), self.give_all_away()).await);
+        }
+        self.keep_rests().await;
         self.closing.store(true, Ordering::Relaxed);
         self.peers().links().serve(muster_link::router().build());
         let closed = timeout(within, async {

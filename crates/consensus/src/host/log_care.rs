@@ -1,14 +1,21 @@
 //! What the write-ahead log asks of its host: snapshots of groups that hold old segments, and a way out for groups whose
 //! records are damaged here.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use muster_machine::Machine;
 use muster_wal::{Damage, Level};
-use muster_wire::{Incarnation, RaftId};
+use muster_wire::{GroupId, Incarnation, RaftId};
 
 use super::Host;
 use super::replace::plan::plan_for;
+use super::slot::Slot;
 use crate::directory::JobRow;
 use crate::error::ProposeError;
+
+/// How long a group on disk may take to be opened.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
 impl<M: Machine> Host<M> {
     /// New work is refused while the log can hardly take what is under way.
@@ -19,14 +26,20 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// A snapshot lets a group purge, and then the segments go that hold it.
-    pub(crate) async fn snapshot_slow(&self) {
-        let slow = self.ground.wal.take_slow_groups();
-        for group in self.all_slots().into_iter().filter_map(|slot| slot.awake()) {
-            let named = slow.iter().any(|key| key.group == group.id.0);
-            if named && group.raft.trigger().snapshot().await.is_err() {
-                tracing::debug!(group = %group.id, "no snapshot: the group has stopped");
+    /// A snapshot lets a group purge, and then the segments go that hold it. Groups at rest hold segments, too.
+    pub(crate) async fn snapshot_slow(self: &Arc<Self>) {
+        for key in self.ground.wal.take_slow_groups() {
+            let job = self.directory.view().state.job_of_group(GroupId(key.group));
+            if let Some(slot) = job.and_then(|job| self.slot(job)) {
+                self.snapshot_one(&slot).await;
             }
+        }
+    }
+
+    async fn snapshot_one(self: &Arc<Self>, slot: &Arc<Slot<M>>) {
+        let Ok(group) = self.resident(slot, self.clock().now() + OPEN_WITHIN).await else { return };
+        if group.raft.trigger().snapshot().await.is_err() {
+            tracing::debug!(group = %group.id, "no snapshot: the group has stopped");
         }
     }
 

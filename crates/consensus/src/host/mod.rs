@@ -8,21 +8,23 @@
 //!   serve ── calls 20–49 of other hosts
 //! ```
 
+mod cold;
 pub(crate) mod directory;
 mod election;
 mod evidence;
 mod follow;
+mod give_away;
 mod heartbeat;
 mod jobs;
 mod ladder;
 mod life;
 mod log_care;
 pub(crate) mod peers;
-mod cold;
 mod replace;
 mod rests;
 mod retire;
 pub(crate) mod serve;
+mod skew;
 mod slot;
 mod standing;
 pub(crate) mod steward;
@@ -82,6 +84,8 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) replace_after_ms: AtomicU64,
     /// The groups are being stopped on purpose.
     closing: AtomicBool,
+    /// This node's clock is too wrong to lead.
+    out_of_time: AtomicBool,
 }
 
 impl<M: Machine> Host<M> {
@@ -105,6 +109,7 @@ impl<M: Machine> Host<M> {
             wanted: Notify::new(),
             replace_after_ms: AtomicU64::new(REPLACE_AFTER_MS),
             closing: AtomicBool::new(false),
+            out_of_time: AtomicBool::new(false),
         })
     }
 
@@ -118,6 +123,7 @@ impl<M: Machine> Host<M> {
         election::start(self);
         retire::start(self);
         replace::start(self);
+        skew::start(self);
         summaries::start(self);
         tend::start(self);
     }

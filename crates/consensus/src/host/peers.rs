@@ -115,6 +115,19 @@ impl Peers {
             .collect()
     }
 
+    /// Calls a member over a second link, so that nothing else waits behind what is large.
+    pub(crate) async fn call_aside<C: Call>(
+        &self,
+        member: MemberNumber,
+        call: &C,
+        within: Duration,
+    ) -> Result<C::Reply, CallError> {
+        let node = self
+            .node(member)
+            .ok_or_else(|| CallError::Unreachable(format!("member {member} is not known")))?;
+        self.shared.links.call_node_aside(&node, call, within).await
+    }
+
     /// Calls a member.
     pub(crate) async fn call<C: Call>(
         &self,

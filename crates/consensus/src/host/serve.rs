@@ -9,8 +9,8 @@ use muster_machine::Machine;
 use muster_wire::GroupId;
 use muster_wire::hello::Hello;
 use muster_wire::rpc::raft::{
-    AskReadIndex, FetchState, GroupFrame, GroupState, LeaderGone, ProposeEntry, Proposed, RaftAppend,
-    RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, ReadIndexAt,
+    AskClock, AskReadIndex, ClockAt, FetchState, GroupFrame, GroupState, LeaderGone, ProposeEntry, Proposed,
+    RaftAppend, RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, ReadIndexAt,
 };
 use muster_wire::rpc::{Call, RpcError};
 use tokio::time::Instant;
@@ -93,6 +93,7 @@ pub(crate) fn service<M: Machine>(host: &Arc<Host<M>>) -> Arc<dyn Service> {
         .on::<RaftTransfer, _, _>(grouped(host));
     let (propose, index, fetch, gone) = (host.clone(), host.clone(), host.clone(), host.clone());
     builder
+        .on::<AskClock, _, _>(clock_of(host))
         .on::<ProposeEntry, _, _>(move |peer, call| served(&propose, &peer, |host| host.on_propose(call)))
         .on::<AskReadIndex, _, _>(move |peer, call| served(&index, &peer, |host| host.on_ask_index(call)))
         .on::<FetchState, _, _>(move |peer, call| served(&fetch, &peer, |host| host.on_fetch(call)))
@@ -100,6 +101,11 @@ pub(crate) fn service<M: Machine>(host: &Arc<Host<M>>) -> Arc<dyn Service> {
             served(&gone, &peer, |host| async move { Ok(host.on_told(call).await) })
         })
         .build()
+}
+
+fn clock_of<M: Machine>(host: &Arc<Host<M>>) -> impl Fn(Arc<Hello>, AskClock) -> Answer<ClockAt> + use<M> {
+    let host = host.clone();
+    move |peer, _| served(&host, &peer, |host| async move { Ok(ClockAt { unix_ms: host.clock().unix_ms() }) })
 }
 
 type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, RpcError>>;
@@ -139,7 +145,7 @@ impl<M: Machine> Host<M> {
         call: C,
     ) -> Result<C::Reply, RpcError> {
         let frame = call.frame();
-        if !self.peers().is_of_our_cluster(peer) || peer.member != frame.sender.member() {
+        if !self.is_from(peer, frame) {
             return Err(stranger());
         }
         if frame.group == GroupId(0) {
@@ -152,6 +158,10 @@ impl<M: Machine> Host<M> {
         }
         let group = self.resident_as_is(&slot, self.clock().now() + CREATION_WAIT).await?;
         call.answer(&group).await
+    }
+
+    fn is_from(&self, peer: &Hello, frame: &GroupFrame) -> bool {
+        self.peers().is_of_our_cluster(peer) && peer.member == frame.sender.member()
     }
 
     async fn on_directory_call<C: GroupCall>(&self, call: C) -> Result<C::Reply, RpcError> {

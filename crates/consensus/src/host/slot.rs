@@ -142,7 +142,6 @@ impl<M: Machine> Slot<M> {
         matches!(&*self.phase.borrow(), Phase::Asleep(_))
     }
 
-
     /// Its place among the sleepers is not its place any more.
     pub(crate) fn is_at_rest(&self) -> bool {
         matches!(&*self.phase.borrow(), Phase::Asleep(_) | Phase::Evicted | Phase::Evicting)

@@ -175,18 +175,27 @@ impl<M: Machine> Host<M> {
             if group.is_stopped() {
                 return;
             }
-            let leader = group.leader();
-            tracing::debug!(group = %group.id, me = %group.me, ?leader, "who leads");
-            standing.note_leader(leader.map(|leader| self.led_by(leader)));
-            if before.is_some() && leader.is_none() {
-                self.on_leader_lost(group, standing);
-            }
-            before = leader;
+            before = self.note_leader(group, standing, before);
             changed();
             if metrics.changed().await.is_err() {
                 return;
             }
         }
+    }
+
+    fn note_leader<G: Machine>(
+        self: &Arc<Self>,
+        group: &Arc<Group<G>>,
+        standing: &Arc<Standing>,
+        before: Option<RaftId>,
+    ) -> Option<RaftId> {
+        let leader = group.leader();
+        tracing::debug!(group = %group.id, me = %group.me, ?leader, "who leads");
+        standing.note_leader(leader.map(|leader| self.led_by(leader)));
+        if before.is_some() && leader.is_none() {
+            self.on_leader_lost(group, standing);
+        }
+        leader
     }
 
     fn led_by(&self, leader: RaftId) -> LedBy {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use muster_machine::Machine;
-use muster_wire::MemberNumber;
+use muster_wire::{MemberNumber, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::TransferLeaderRequest;
 use tokio::time::timeout_at;
 
+use super::forward::after_call;
 use super::group::Group;
 use crate::error::ProposeError;
 
@@ -58,6 +59,14 @@ impl<M: Machine> Group<M> {
         }
         let request = TransferLeaderRequest::new(vote, leader, None);
         self.raft.handle_transfer_leader(request).await.map(drop).map_err(|_| ProposeError::NotServing)
+    }
+
+    /// Asks another replica to lead at once, whatever it believes of this one.
+    pub(crate) async fn offer(&self, to: RaftId, within: Duration) -> Result<(), ProposeError> {
+        let vote = self.raft.server_metrics().borrow_watched().vote;
+        let call = self.wires.transfer_call(&vote, to, self.log_end());
+        let answer = self.wires.peers.call(to.member(), &call, within).await;
+        answer.map(drop).map_err(|error| after_call(&error))
     }
 
     /// Hands the leadership over; whether it was taken is seen in the leader later.

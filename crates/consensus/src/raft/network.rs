@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use muster_link::CallError;
 use muster_wire::rpc::raft::{
-    BirthSet, GroupFrame, RaftAppend, RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, VoteFor,
+    BirthSet, GroupFrame, LogIdAt, RaftAppend, RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, VoteFor,
 };
 use muster_wire::rpc::{Call, RpcError};
 use muster_wire::{GroupId, JobId, RaftId};
@@ -43,6 +43,30 @@ pub(crate) struct Wires {
     pub(crate) set_index: Arc<AtomicU64>,
 }
 
+impl Wires {
+    fn frame_to(&self, target: RaftId) -> GroupFrame {
+        GroupFrame {
+            group: self.group,
+            job: self.job,
+            target,
+            sender: self.me,
+            set_index: self.set_index.load(Ordering::Relaxed),
+            birth: self.birth.clone(),
+        }
+    }
+
+    /// Asks `to` to lead, whose log must reach as far as `last` (term, origin, index).
+    pub(crate) fn transfer_call(
+        &self,
+        from: &Vote,
+        to: RaftId,
+        last: Option<(u64, u64, u64)>,
+    ) -> RaftTransfer {
+        let last = last.map(|(term, origin, index)| LogIdAt { term, origin, index });
+        RaftTransfer { frame: self.frame_to(to), from: convert::wire_vote(from), to, last }
+    }
+}
+
 impl RaftNetworkFactory<Types> for Wires {
     type Network = Wire;
 
@@ -59,14 +83,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     fn frame(&self) -> GroupFrame {
-        GroupFrame {
-            group: self.wires.group,
-            job: self.wires.job,
-            target: self.target,
-            sender: self.wires.me,
-            set_index: self.wires.set_index.load(Ordering::Relaxed),
-            birth: self.wires.birth.clone(),
-        }
+        self.wires.frame_to(self.target)
     }
 
     async fn call<C: Call>(
@@ -123,7 +140,8 @@ impl Wire {
         loop {
             let end = total.min(offset + PIECE_BYTES);
             let piece = self.piece(&vote, &snapshot, offset..end);
-            let taken = self.call(&piece, PIECE_TTL, RPCTypes::InstallSnapshot).await?;
+            let taken = self.wires.peers.call_aside(self.target.member(), &piece, PIECE_TTL).await;
+            let taken = taken.map_err(|error| self.fault(&error, PIECE_TTL, RPCTypes::InstallSnapshot))?;
             if end == total || taken.vote != convert::wire_vote(&vote) {
                 return Ok(SnapshotResponse::new(answered(&vote, &taken.vote)));
             }

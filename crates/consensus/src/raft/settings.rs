@@ -9,6 +9,8 @@ use crate::error::StartError;
 
 /// Entries kept in the log behind a snapshot: a new leader probes its followers in steps of eight.
 const LOG_KEPT: u64 = 100;
+/// Entries of one append; their bytes are bounded by the log reader.
+const BATCH_ENTRIES: u64 = 1024;
 /// A follower further behind than this is sent a snapshot.
 const LAG_MAX: u64 = 20_000;
 /// A whole snapshot may take this long, ms.
@@ -52,6 +54,7 @@ fn base(timing: Timing) -> Config {
         install_snapshot_timeout: SNAPSHOT_MS,
         snapshot_policy: SnapshotPolicy::Never,
         replication_lag_threshold: LAG_MAX,
+        max_payload_entries: BATCH_ENTRIES,
         max_in_snapshot_log_to_keep: LOG_KEPT,
         purge_batch_size: LOG_KEPT,
         api_channel_size: Some(API_QUEUE),

@@ -93,9 +93,12 @@ impl Site {
     }
 }
 
+/// On a loopback address of its own: a port that was free is not taken by another test meanwhile.
 fn listed(number: usize) -> InitialMember {
-    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (rpc, swim) = (format!("127.0.0.1:{}", port()), format!("127.0.0.1:{}", port()));
+    let part = || 1 + random::below(253);
+    let ip = format!("127.{}.{}.{}", part(), part(), part());
+    let port = || std::net::TcpListener::bind(format!("{ip}:0")).unwrap().local_addr().unwrap().port();
+    let (rpc, swim) = (format!("{ip}:{}", port()), format!("{ip}:{}", port()));
     InitialMember { name: format!("m{number}"), rpc, swim }
 }
 
@@ -157,10 +160,8 @@ impl Node {
 
     /// Waits until the job's group is in this state here.
     pub(crate) async fn sees(&self, job: JobId, state: &str) {
-        eventually(state, || async {
-            self.coordinator.group(job).filter(|group| group.state == state)
-        })
-        .await;
+        eventually(state, || async { self.coordinator.group(job).filter(|group| group.state == state) })
+            .await;
     }
 
     /// The numbers by a linearizable read.

@@ -17,6 +17,18 @@ calls! {
     31 => AskReadIndex -> ReadIndexAt,
     32 => FetchState -> GroupState,
     33 => LeaderGone -> LeaderGoneReply,
+    34 => AskClock -> ClockAt,
+}
+
+/// What does your wall clock say?
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct AskClock {}
+
+/// This moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClockAt {
+    /// Milliseconds since 1970.
+    pub unix_ms: u64,
 }
 
 /// Which replica of which group is meant, and enough for its host to make it when its directory is behind.
