@@ -15,7 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::cluster::value;
 use crate::figures::row;
 use crate::load;
-use crate::writes::{CLIENTS, LASTING};
+use crate::writes::{CLIENTS, KEYS, LASTING};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 10;
@@ -111,7 +111,7 @@ pub async fn run() -> anyhow::Result<()> {
         let channels = etcd.channels(clients.min(CONNECTIONS)).await?;
         let channels = &channels;
         let done = load::for_time(clients, LASTING, |client, number| {
-            let key = format!("{client}-{}", number % 1000);
+            let key = format!("{client}-{}", number % KEYS);
             put(channels[client % channels.len()].clone(), Bytes::from(key))
         });
         row(&format!("etcd 3.4, {clients} clients over three nodes"), &done.await.text());

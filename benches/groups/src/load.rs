@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use crate::figures::Figures;
 
+/// Failures of one run that are shown.
+const SHOWN: usize = 5;
+
 /// So many clients do `work` one after the other for so long; the first fifth is not counted.
 pub async fn for_time<F, Fut>(clients: usize, lasting: Duration, work: F) -> Figures
 where
@@ -41,7 +44,7 @@ where
         match work(client, number).await {
             Ok(()) if start >= counted => latencies.push(now() - start),
             Ok(()) => {}
-            Err(_) => drop(failed.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => note(&error, failed),
         }
         number += 1;
     }
@@ -69,16 +72,20 @@ where
                 let start = now();
                 match work(at).await {
                     Ok(()) => latencies.push(now() - start),
-                    Err(error) => {
-                        eprintln!("{error:#}");
-                        failed.fetch_add(1, Ordering::Relaxed);
-                    }
+                    Err(error) => note(&error, failed),
                 }
             }
         }
     });
     let latencies = join_all(each).await.concat();
     Figures::new(latencies, now() - begun, errors.load(Ordering::Relaxed))
+}
+
+/// The first failures are shown.
+fn note(error: &anyhow::Error, failed: &AtomicUsize) {
+    if failed.fetch_add(1, Ordering::Relaxed) < SHOWN {
+        eprintln!("{error:#}");
+    }
 }
 
 fn now() -> Instant {

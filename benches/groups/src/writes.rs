@@ -13,6 +13,8 @@ use crate::load;
 pub const LASTING: Duration = Duration::from_secs(6);
 /// How many clients write to one group.
 pub const CLIENTS: [usize; 4] = [1, 16, 128, 512];
+/// Keys of one client: a job's state is small.
+pub const KEYS: u64 = 4;
 const GROUPS: usize = 256;
 
 /// One group, through all nodes.
@@ -42,6 +44,6 @@ pub async fn many_groups(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// A client's put of so many.
 pub fn put(job: JobId, client: usize, number: u64) -> PutAt {
-    let key = (client as u64) * 1000 + number % 1000;
+    let key = (client as u64) * KEYS + number % KEYS;
     PutAt { job, key, value: value(), within_ms: 5000 }
 }
