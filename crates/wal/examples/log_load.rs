@@ -23,9 +23,10 @@ const GONE: u8 = 4;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match arguments.as_slice() {
-        [verb, dir] if verb == "write" => write(Path::new(dir)),
-        [verb, dir] if verb == "check" => check(Path::new(dir)),
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["write", dir] => write(Path::new(dir)),
+        ["check", dir] => check(Path::new(dir)),
         _ => Err("usage: log_load write|check DIR".to_owned()),
     };
     outcome.unwrap_or_else(|error| {

@@ -37,6 +37,13 @@ impl Shelves {
         lock(&self.0).range((start, Bound::Unbounded)).next().map(|(key, shelf)| (*key, shelf.clone()))
     }
 
+    /// Whether a later life of the group is there, but not this one.
+    fn is_superseded(&self, key: GroupKey) -> bool {
+        let shelves = lock(&self.0);
+        let lives = key..=GroupKey { incarnation: u32::MAX, ..key };
+        shelves.range(lives).next().is_some_and(|(next, _)| *next != key)
+    }
+
     fn take(&self, key: GroupKey) -> Option<Shelf> {
         lock(&self.0).remove(&key)
     }
@@ -94,11 +101,18 @@ impl Ledger {
     }
 
     fn change(&mut self, record: &Record, place: Place) {
-        if self.closed.contains_key(&record.key) {
+        if self.closed.contains_key(&record.key) || self.is_superseded(record.key) {
             return;
         }
         let shelf = self.shelf(record.key);
         lock(&shelf).apply(&record.op, place, &mut self.usage);
+    }
+
+    /// A life of which nothing is left here, while a later one of the group exists: the record that closed it stands before
+    /// the segments that are left.
+    fn is_superseded(&self, key: GroupKey) -> bool {
+        let is_last = self.last.as_ref().is_some_and(|(last, _)| *last == key);
+        !is_last && self.shelves.is_superseded(key)
     }
 
     fn shelf(&mut self, key: GroupKey) -> Shelf {

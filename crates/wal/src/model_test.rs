@@ -205,6 +205,7 @@ fn run(seed: u64) {
         }
         disk = disk.crash(|choices| rng.random_range(0..choices));
         let wal = open(&disk, small());
+        assert_eq!(wal.damaged(), [], "seed {seed} round {round}{}", crate::recovery::dump(&disk));
         let found = observe(&wal);
         wal.close().unwrap();
         assert!(

@@ -477,6 +477,15 @@ fn two_leaders_of_one_term_a_truncate_and_a_late_copy_leave_the_acknowledged_ent
     assert_eq!(all(&wal.open_group(key(1, 1)).unwrap())[1], of(9, "kept"));
 }
 
+/// Found by the search over many sequences: what was before these records was recycled already.
+#[test]
+fn a_late_hint_of_a_superseded_life_revives_nothing() {
+    let next = Record { key: key(1, 5), op: Op::Create };
+    let late = Record { key: key(1, 4), op: Op::Committed(log_id(1, 1)) };
+    let (found, _) = outcome(&log_of(&[next, late], |_| ())).unwrap();
+    assert_eq!((found.damaged, found.groups.into_keys().collect::<Vec<_>>()), (vec![], vec![key(1, 5)]));
+}
+
 #[test]
 fn r18_recovery_can_itself_crash_at_any_call() {
     let mut files = six_batches();

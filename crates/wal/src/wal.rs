@@ -142,9 +142,12 @@ impl Wal {
         keys: &[GroupKey],
         push: impl FnOnce() -> Result<(), WalError>,
     ) -> Result<(), WalError> {
-        let freed = registry.bury(keys, push)?;
+        let queue = &self.shared().queue;
+        let freed = registry.bury(keys, || {
+            keys.iter().for_each(|key| queue.forget_hint(*key));
+            push()
+        })?;
         self.shared().cache.shrink(freed);
-        keys.iter().for_each(|key| self.shared().queue.forget_hint(*key));
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Writer {
         let shared = self.shared.clone();
         let spares = self.store.spares.clone();
         let _guard = PanicGuard(&shared, &spares);
-        let outcome = self.serve().and_then(|()| self.store.close());
+        let outcome = self.serve().and_then(|()| self.close());
         spares.close();
         if self.keeper.take().is_some_and(|keeper| keeper.join().is_err()) {
             tracing::error!("the keeper of spare segments panicked");
@@ -54,6 +54,14 @@ impl Writer {
         }
         if let (Some(lock), true) = (self.lock, shared.queue.failed().is_some()) {
             lock.keep_for_ever();
+        }
+    }
+
+    /// Nothing is written after the keeper has failed.
+    fn close(&mut self) -> Result<(), Fault> {
+        match self.shared.queue.failed() {
+            Some(_) => Ok(()),
+            None => self.store.close(),
         }
     }
 

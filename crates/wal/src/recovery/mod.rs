@@ -194,6 +194,23 @@ fn scan_one(disk: &dyn Disk, (header, until): &Part) -> Read {
     }
 }
 
+/// Everything that a log holds, for a test that failed.
+#[cfg(test)]
+pub(crate) fn dump(disk: &dyn Disk) -> String {
+    let mut out = String::new();
+    for header in survey(disk).unwrap() {
+        let bytes = disk.read(&segment_name(header.segment)).unwrap();
+        for batch in scan(&header, &bytes, None).batches {
+            for found in &batch.records {
+                let op = (found.record.op.tag(), found.record.op.id().index);
+                let place = (header.segment, batch.at);
+                out += &format!("\n{place:?} {:?} kind, index {op:?}", found.record.key);
+            }
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 #[path = "../recovery_test.rs"]
 mod recovery_test;
