@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 
+use crate::bench_wal;
 use crate::groups;
 use crate::tools;
 use crate::verdict::Verdict;
@@ -14,6 +15,9 @@ const RUN: &[&str] = &["run", "--release", "--quiet", "-p", "muster-tests", "--b
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
     if let Some(("groups", rest)) = names.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return groups::run(rest);
+    }
+    if let Some(("wal", parts)) = names.split_first().map(|(name, parts)| (name.as_str(), parts)) {
+        return bench_wal::run(parts);
     }
     let built = tools::cargo(BUILD).status().context("cannot run cargo")?;
     anyhow::ensure!(built.success(), "the build failed");

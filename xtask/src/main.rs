@@ -3,6 +3,7 @@
 
 mod arrows;
 mod bench;
+mod bench_wal;
 mod ci;
 mod complexity;
 mod faults;
@@ -42,7 +43,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        about: "[submit|jobs|failover|large|churn | groups [NAMES…]]  measure processes beside the raw disk and other systems",
+        about: "[wal [PARTS…] | submit|jobs|failover|large|churn | groups [NAMES…]]  measure processes beside the raw disk and other systems",
         run: bench::run,
     },
     Subcommand {

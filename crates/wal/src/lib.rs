@@ -50,6 +50,8 @@ mod crash_test;
 #[cfg(test)]
 mod fault_test;
 #[cfg(test)]
+mod fuzz_test;
+#[cfg(test)]
 mod model_test;
 #[cfg(test)]
 mod testing;
