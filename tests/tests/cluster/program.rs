@@ -76,6 +76,20 @@ fn a_file_with_five_faults_gets_all_five_with_line_and_column() {
 }
 
 #[test]
+fn the_configurations_of_deploy_are_sound_on_a_trusted_network() {
+    for role in ["gate", "manager", "worker"] {
+        let file = format!("{}/../deploy/config/{role}.toml", env!("CARGO_MANIFEST_DIR"));
+        let check = |more: &[&str]| {
+            let given = [role, "--config", &file, "--check"];
+            Command::new(program()).args(given).args(more).output().unwrap()
+        };
+        assert_eq!(check(&[]).status.code(), Some(2), "{role}: plain links on open addresses");
+        let output = check(&["--insecure"]);
+        assert!(output.status.success(), "{role}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
 fn an_unreachable_gate_is_exit_code_6_and_one_sentence() {
     let said = muster(&["--gate", "http://127.0.0.1:1", "--timeout", "300ms", "list"]);
     assert_eq!(said.code, 6);
