@@ -49,7 +49,8 @@ impl Runs {
     /// Removes everything at and above `from`.
     pub(crate) fn truncate(&mut self, from: u64) {
         let whole = self.runs.partition_point(|run| run.last < from);
-        let starts_at = whole.checked_sub(1).map_or(self.first, |before| self.runs[before].last + 1);
+        let starts_at =
+            whole.checked_sub(1).map_or(self.first, |before| self.runs[before].last.saturating_add(1));
         self.runs.truncate(whole + usize::from(starts_at < from));
         if let Some(run) = self.runs.get_mut(whole) {
             run.last = from.saturating_sub(1);

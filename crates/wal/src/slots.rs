@@ -71,7 +71,7 @@ impl Slots {
 
     /// One past the last index, if there is any entry.
     fn end(&self) -> Option<u64> {
-        (!self.slots.is_empty()).then(|| self.first + self.slots.len() as u64)
+        (!self.slots.is_empty()).then(|| self.first.saturating_add(self.slots.len() as u64))
     }
 
     /// Puts an entry in its place; gives back the one that stood there, or the entry itself where it cannot stand.
@@ -84,16 +84,24 @@ impl Slots {
         (!old.is_hole()).then_some(old)
     }
 
+    /// How many places are missing before and behind, for the index to have one; none when that makes no sense.
+    fn missing(&self, index: u64) -> Option<(u64, u64)> {
+        let next = index.checked_add(1)?;
+        let Some(end) = self.end() else { return Some((0, 1)) };
+        let (before, behind) = (self.first.saturating_sub(index), next.saturating_sub(end));
+        (before.max(behind) <= HOLES_MAX).then_some((before, behind))
+    }
+
+    /// Whether the entry can have a place.
+    pub(crate) fn can_hold(&self, index: u64) -> bool {
+        self.missing(index).is_some()
+    }
+
     /// Makes a place for the index, with holes up to it.
     fn reach(&mut self, index: u64) -> bool {
-        let Some(end) = self.end() else {
+        let Some((before, behind)) = self.missing(index) else { return false };
+        if self.slots.is_empty() {
             self.first = index;
-            self.slots.push_back(Slot::default());
-            return true;
-        };
-        let (before, behind) = (self.first.saturating_sub(index), (index + 1).saturating_sub(end));
-        if before + behind > HOLES_MAX {
-            return false;
         }
         (0..before).for_each(|_| self.slots.push_front(Slot::default()));
         (0..behind).for_each(|_| self.slots.push_back(Slot::default()));
@@ -112,7 +120,7 @@ impl Slots {
     pub(crate) fn purge(&mut self, upto: u64) -> Vec<Slot> {
         let through = upto.saturating_add(1).saturating_sub(self.first);
         let count = usize::try_from(through).unwrap_or(usize::MAX).min(self.slots.len());
-        self.first += count as u64;
+        self.first = self.first.saturating_add(count as u64);
         self.slots.drain(..count).filter(|slot| !slot.is_hole()).collect()
     }
 

@@ -81,7 +81,7 @@ impl Spares {
         let mut state = State { next: 1, ..State::default() };
         for name in disk.list().during("list the log directory")? {
             let Some(number) = parse_spare(&name) else { continue };
-            state.next = state.next.max(number + 1);
+            state.next = state.next.max(number.saturating_add(1));
             let bytes = disk.length(&name).during("look at a spare segment")?;
             state.spares.push_back(Spare { name, bytes, recycled: true });
         }

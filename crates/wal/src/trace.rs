@@ -63,6 +63,9 @@ impl Trace {
         if self.entries.get(id.index).is_some_and(|there| !there.is(id)) {
             return;
         }
+        if !self.entries.can_hold(id.index) {
+            return self.be_hurt((STATE, id), slot.place, usage);
+        }
         usage.hold_place(slot.place);
         usage.release_places(self.entries.put(id.index, slot).map(|old| old.place));
     }

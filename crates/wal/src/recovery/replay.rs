@@ -92,7 +92,8 @@ impl Replay {
         self.is_sealed = matches!(batch.records.as_slice(), [found] if found.record.op == Op::Seal);
         let Tail { batch: number, lsn, .. } = self.tail;
         let records = u64::from(batch.head.records);
-        self.tail = Tail { batch: number + 1, lsn: lsn + records, chain: batch.head.crc };
+        self.tail =
+            Tail { batch: number.saturating_add(1), lsn: lsn.saturating_add(records), chain: batch.head.crc };
         if let Some(facts) = self.segments.last_mut() {
             facts.end = batch.at + batch.head.len() as u64;
             facts.batches += 1;

@@ -82,8 +82,8 @@ pub(crate) fn scan(header: &SegmentHeader, file: &[u8], until: Option<u64>) -> S
 }
 
 fn follower(stamp: &Stamp, head: &Head) -> Stamp {
-    let lsn = stamp.lsn + u64::from(head.records);
-    Stamp { batch: stamp.batch + 1, lsn, chain: head.crc, ..*stamp }
+    let lsn = stamp.lsn.saturating_add(head.records.into());
+    Stamp { batch: stamp.batch.saturating_add(1), lsn, chain: head.crc, ..*stamp }
 }
 
 enum Next {
