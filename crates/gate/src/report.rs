@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use muster_consensus::View;
 use muster_machine::Entry;
 use muster_wire::CodecError;
-use muster_wire::job::{JobStatus, WorkflowSummary};
+use muster_wire::WorkflowIx;
+use muster_wire::job::{JobStatus, WorkflowResult, WorkflowSummary};
 use muster_wire::rpc::RpcError;
 use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow, Reporter};
 
@@ -152,18 +153,22 @@ impl Report for ReportProgress {
     }
 }
 
+fn push_workflow(
+    entry: &mut Entry,
+    from: &Reporter,
+    (workflow, result): (WorkflowIx, &WorkflowResult),
+) -> Result<(), CodecError> {
+    let (dc, dc_token, result) = (from.datacenter.clone(), from.dc_token, result.clone());
+    entry.push(&SetWorkflowDcResult { workflow, dc, dc_token, result })
+}
+
 impl Report for ReportWorkflow {
     fn from(&self) -> &Reporter {
         &self.from
     }
 
     fn push(&self, entry: &mut Entry, _: &GateJob) -> Result<(), CodecError> {
-        entry.push(&SetWorkflowDcResult {
-            workflow: self.workflow,
-            dc: self.from.datacenter.clone(),
-            dc_token: self.from.dc_token,
-            result: self.result.clone(),
-        })
+        push_workflow(entry, &self.from, (self.workflow, &self.result))
     }
 }
 
@@ -175,6 +180,9 @@ impl Report for ReportJob {
     fn push(&self, entry: &mut Entry, state: &GateJob) -> Result<(), CodecError> {
         let status = self.result.status;
         push_summaries(entry, state, Said { from: &self.from, status, workflows: &self.workflows })?;
+        for told in &self.results {
+            push_workflow(entry, &self.from, (told.workflow, &told.result))?;
+        }
         entry.push(&SetDcResult {
             dc: self.from.datacenter.clone(),
             dc_token: self.from.dc_token,

@@ -52,7 +52,12 @@ fn the_first_report_names_the_manager_and_repeats_need_no_entry() {
 fn a_final_report_is_one_entry() {
     let mut bench = Bench::leased();
     let workflows = vec![WorkflowSummary { status: WorkflowStatus::Completed, ..summary(0, 2) }];
-    let report = ReportJob { from: reporter(1, 1), workflows, result: dc_result(JobStatus::Completed) };
+    let report = ReportJob {
+        from: reporter(1, 1),
+        workflows,
+        result: dc_result(JobStatus::Completed),
+        results: Vec::new(),
+    };
     assert_eq!(apply(&mut bench, &report), ["update_dc_manager", "set_job", "set_dc_result"]);
     assert_eq!(apply(&mut bench, &report), ["set_dc_result"]);
 }

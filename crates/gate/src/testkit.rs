@@ -256,7 +256,7 @@ impl FakeDc {
             context_version: 0,
         };
         let workflows = vec![summary(WorkflowStatus::Completed, 2)];
-        self.links.call(to, &ReportJob { from, workflows, result }, SOON).await
+        self.links.call(to, &ReportJob { from, workflows, result, results: Vec::new() }, SOON).await
     }
 
     pub(crate) async fn stop(&self) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use muster_link::CallError;
 use muster_node::driver::Next;
 use muster_wire::job::WorkflowStatus;
-use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow, Reporter};
+use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow, Reporter, WorkflowReport};
 use muster_wire::rpc::{Ack, Call, RpcError};
 use muster_wire::{Token, WorkflowIx};
 use tokio::time::Instant;
@@ -18,6 +18,10 @@ use crate::machine::{JobRecord, Remote};
 use crate::settle::STOP_DEADLINE_MS;
 use crate::shared::{CALL_WITHIN, Shared};
 
+/// What goes into the call that tells the end of a job, bytes; larger results go before it, by themselves.
+const LAST_CALL_BYTES_MAX: usize = 256 * 1024;
+/// A job that has ended by then is told once, as a whole.
+const FIRST_AFTER: Duration = Duration::from_millis(100);
 /// Time between two reports of progress.
 const PERIOD: Duration = Duration::from_secs(1);
 /// When a report without an acknowledgement is repeated.
@@ -62,22 +66,37 @@ impl Report {
         let Some((record, gate)) = acting(job).and_then(|record| Some((record, record.gate()?))) else {
             return Next::Idle;
         };
-        if let Some(next) = self.tell_workflows(job, (record, gate)).await {
+        let is_over = record.status().is_terminal();
+        let kept = if is_over { LAST_CALL_BYTES_MAX } else { 0 };
+        let (last, first) = split(self.untold(job, (record, gate)), kept);
+        if let Some(next) = self.tell_workflows(job, (record, gate), first).await {
             return next;
         }
-        match record.status().is_terminal() {
-            true => self.tell_job(job, (record, gate)).await,
+        match is_over {
+            true => self.tell_job(job, (record, gate), last).await,
             false => self.tell_progress(job, (record, gate)).await,
         }
     }
 
-    /// `None`: the gates know every workflow that has ended.
-    async fn tell_workflows(&self, job: &Job, (record, gate): (&JobRecord, &Remote)) -> Option<Next> {
+    /// Results of ended workflows that the gates do not know.
+    fn untold(&self, job: &Job, (record, gate): (&JobRecord, &Remote)) -> Vec<WorkflowReport> {
         let told = self.memory.with((job.job, job.term), |told| told.workflows.clone());
         let is_news = |ix: WorkflowIx| !told.contains(&(tokens(gate), ix));
         let ended = record.workflows().filter(|(ix, known)| is_final(known.status()) && is_news(*ix));
-        for workflow in ended.map(|(ix, _)| ix) {
-            let Some(result) = record.workflow_result(workflow) else { continue };
+        let results = ended.filter_map(|(workflow, _)| {
+            Some(WorkflowReport { workflow, result: record.workflow_result(workflow)? })
+        });
+        results.collect()
+    }
+
+    /// `None`: the gates know these, or have refused to.
+    async fn tell_workflows(
+        &self,
+        job: &Job,
+        (record, gate): (&JobRecord, &Remote),
+        untold: Vec<WorkflowReport>,
+    ) -> Option<Next> {
+        for WorkflowReport { workflow, result } in untold {
             let call = ReportWorkflow { from: reporter(job, (record, gate)), workflow, result };
             match tell(&self.shared, gate, &call).await {
                 Answer::Unknown => return Some(Next::After(AGAIN)),
@@ -91,11 +110,17 @@ impl Report {
         self.memory.with((job.job, job.term), |told| told.workflows.insert(workflow));
     }
 
-    async fn tell_job(&self, job: &Job, (record, gate): (&JobRecord, &Remote)) -> Next {
+    async fn tell_job(
+        &self,
+        job: &Job,
+        (record, gate): (&JobRecord, &Remote),
+        results: Vec<WorkflowReport>,
+    ) -> Next {
         let call = ReportJob {
             from: reporter(job, (record, gate)),
             workflows: record.summaries(),
             result: record.dc_result(),
+            results,
         };
         match tell(&self.shared, gate, &call).await {
             Answer::Acknowledged => self.finish(job, record).await,
@@ -121,7 +146,9 @@ impl Report {
         if known == version {
             return Next::Idle;
         }
-        let wait = at.map_or(Duration::ZERO, |at| (at + PERIOD).saturating_duration_since(now));
+        let age = Duration::from_millis(job.now_ms().saturating_sub(record.times_ms().0));
+        let first = FIRST_AFTER.saturating_sub(age);
+        let wait = at.map_or(first, |at| (at + PERIOD).saturating_duration_since(now));
         if !wait.is_zero() {
             return Next::After(wait);
         }
@@ -131,6 +158,15 @@ impl Report {
         self.memory.with((job.job, job.term), |told| told.note(now, (version, answer)));
         after_progress(answer)
     }
+}
+
+/// The first results that together have at most so many bytes, and the rest.
+fn split(untold: Vec<WorkflowReport>, bytes_max: usize) -> (Vec<WorkflowReport>, Vec<WorkflowReport>) {
+    let mut bytes = 0_usize;
+    untold.into_iter().partition(|told| {
+        bytes = bytes.saturating_add(muster_wire::encode(told).map_or(usize::MAX, |told| told.len()));
+        bytes <= bytes_max
+    })
 }
 
 impl Told {

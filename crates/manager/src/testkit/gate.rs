@@ -34,6 +34,17 @@ pub(crate) struct FakeGate {
     _scope: TaskScope,
 }
 
+impl Heard {
+    /// The results of workflows within are heard like those that come by themselves.
+    fn job(&mut self, call: ReportJob) {
+        for told in call.results.clone() {
+            let (workflow, result) = (told.workflow, told.result);
+            self.workflows.push(ReportWorkflow { from: call.from.clone(), workflow, result });
+        }
+        self.jobs.push(call);
+    }
+}
+
 impl FakeGate {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -69,9 +80,7 @@ impl FakeGate {
             .on::<ReportWorkflow, _, _>(move |_, call| {
                 std::future::ready(workflow.hear(|heard| heard.workflows.push(call)))
             })
-            .on::<ReportJob, _, _>(move |_, call| {
-                std::future::ready(job.hear(|heard| heard.jobs.push(call)))
-            });
+            .on::<ReportJob, _, _>(move |_, call| std::future::ready(job.hear(|heard| heard.job(call))));
         self.links.serve(service.build());
     }
 

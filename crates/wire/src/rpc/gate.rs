@@ -63,4 +63,16 @@ pub struct ReportJob {
     pub workflows: Vec<WorkflowSummary>,
     /// How.
     pub result: DcResult,
+    /// Results of workflows that were not told by calls of their own: a short job is told in one call.
+    #[serde(default)]
+    pub results: Vec<WorkflowReport>,
+}
+
+/// A workflow's result within a [`ReportJob`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WorkflowReport {
+    /// Which.
+    pub workflow: WorkflowIx,
+    /// How it ended.
+    pub result: WorkflowResult,
 }

@@ -1,7 +1,8 @@
 //! Starts an attempt's process: its folder, its context file, its environment, its group.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use muster_wire::rpc::worker::{RunSpec, StartShard};
@@ -42,12 +43,32 @@ pub(crate) fn spawn(
 ) -> std::io::Result<Child> {
     let (program, arguments) =
         order.run.command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(work_of(folder));
+    let mut command = Command::new(found(program, &path_of(order, inherit)));
+    command.arg0(program).args(arguments).current_dir(work_of(folder));
     command.env_clear().envs(inherit.iter().cloned()).envs(&order.run.env).envs(own(order));
     command.env("MUSTER_CONTEXT", context_of(folder));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true).spawn()
+}
+
+/// The `PATH` that the process will have.
+fn path_of(order: &StartShard, inherit: &[(OsString, OsString)]) -> OsString {
+    let inherited = || inherit.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+    order.run.env.get("PATH").map(OsString::from).or_else(inherited).unwrap_or_default()
+}
+
+/// Where a program without a folder is. With its whole path the process is made without a copy of this one's memory
+/// map, which is most of what a small shard costs.
+fn found(program: &str, path: &OsStr) -> PathBuf {
+    let is_path = program.contains('/');
+    let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute() && !is_path);
+    let mut files = folders.map(|folder| folder.join(program)).filter(|file| is_program(file));
+    files.next().unwrap_or_else(|| PathBuf::from(program))
+}
+
+fn is_program(file: &Path) -> bool {
+    let mode = std::fs::metadata(file).map(|about| (about.is_file(), about.permissions().mode()));
+    mode.is_ok_and(|(is_file, mode)| is_file & (mode & 0o111 != 0))
 }
 
 /// What every process is told about itself.
@@ -61,4 +82,19 @@ fn own(order: &StartShard) -> [(&'static str, String); 7] {
         ("MUSTER_FENCE", order.dispatch.to_string()),
         ("MUSTER_CONTEXT_VERSION", order.run.context_version.to_string()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_in_the_first_folder_that_has_it_and_a_path_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = std::env::join_paths([folder.path(), Path::new("/bin")]).unwrap();
+        std::fs::write(folder.path().join("sh"), b"not a program").unwrap();
+        assert_eq!(found("sh", &path), Path::new("/bin/sh"));
+        assert_eq!(found("./sh", &path), Path::new("./sh"));
+        assert_eq!(found("no-such-program", &path), Path::new("no-such-program"));
+    }
 }
