@@ -42,8 +42,8 @@ pub struct NodeState {
     pub is_led: bool,
     /// This node's member number.
     pub me: u32,
-    /// How far its draining is.
-    pub drained: String,
+    /// Replicas that it holds.
+    pub replicas: usize,
 }
 
 impl NodeState {
@@ -80,7 +80,7 @@ pub struct Transfer {
     pub to: u32,
 }
 
-/// Drains the node that is asked.
+/// Lets the node that is asked be replaced in its groups.
 #[derive(Serialize, Deserialize)]
 pub struct Drain {}
 

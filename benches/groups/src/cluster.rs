@@ -42,7 +42,6 @@ pub struct Cluster {
 impl Cluster {
     /// Starts three nodes on fresh folders under `TMPDIR`, whose groups sleep and leave memory after these times, s.
     pub async fn start(sleep_after: u64, evict_after: u64) -> anyhow::Result<Self> {
-        let dir = TempDir::new()?;
         Self::of(3, (sleep_after, evict_after)).await
     }
 

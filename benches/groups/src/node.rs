@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use muster_consensus::directory::MemberRemove;
+use muster_consensus::directory::{MemberRemove, MemberState, MemberStatus};
 use muster_consensus::{ConsensusConfig, Consistency, Coordinator, InitialMember, Parts, Profile, identity};
 use muster_link::{LinkConfig, LinkParts, Links, Service, router};
 use muster_machine::Entry;
@@ -196,7 +196,13 @@ async fn on_transfer(coordinator: Coordinator<Values>, call: Transfer) -> Result
 }
 
 async fn on_drain(coordinator: Coordinator<Values>) -> Result<Ack, RpcError> {
-    coordinator.set_draining(true).await?;
+    let (directory, me) = (coordinator.directory(), coordinator.me().member);
+    let generation = directory.member(me).map(|row| row.generation).unwrap_or_default();
+    let status = Some(MemberStatus::Draining);
+    let drain = MemberState { member: me, generation, status, ..MemberState::default() };
+    let entry = Entry::new(JobId(0), Token(0), 1).with(&drain);
+    let entry = entry.map_err(|error| RpcError::Malformed(error.to_string()))?;
+    coordinator.directory_propose(entry, CREATE_WITHIN).await?;
     Ok(Ack {})
 }
 
@@ -240,7 +246,7 @@ fn state(coordinator: &Coordinator<Values>) -> NodeState {
         jobs: directory.jobs().count(),
         active: directory.active().count(),
         me: coordinator.me().member.0,
-        drained: coordinator.drained().word().into(),
+        replicas: counts.total,
         is_led: coordinator.directory_status().leader.is_some(),
     }
 }

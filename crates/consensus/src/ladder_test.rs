@@ -9,6 +9,7 @@ use crate::testing::cluster::{CALL, Node, Site, eventually};
 use crate::testing::ledger::owe;
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0002);
+const MANY: u128 = 40;
 const SOON: Duration = Duration::from_secs(1);
 const NEVER: Duration = Duration::from_secs(600);
 
@@ -105,5 +106,26 @@ async fn what_is_owed_wakes_a_group_that_left_memory_even_without_its_last_leade
     })
     .await;
     assert!(Clock::system().unix_ms() >= due_ms);
+    kill_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_groups_leave_memory_together_and_come_back() {
+    let site = Site::of(3).resting(SOON, SOON);
+    let nodes = site.nodes().await;
+    let jobs: Vec<JobId> = (0..MANY).map(|number| JobId(JOB.0 + 1 + number)).collect();
+    for (at, job) in jobs.iter().enumerate() {
+        nodes[at % 3].register(*job).await.unwrap();
+        nodes[at % 3].put(*job, 1).await.unwrap();
+    }
+    for node in &nodes {
+        eventually("all have left memory", || async {
+            (node.coordinator.counts().evicted == jobs.len()).then_some(())
+        })
+        .await;
+    }
+    for (at, job) in jobs.iter().enumerate() {
+        assert_eq!(nodes[(at + 1) % 3].put(*job, 2).await.unwrap(), 2);
+    }
     kill_all(nodes).await;
 }

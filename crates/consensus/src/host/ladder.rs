@@ -27,7 +27,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const CROWDED_IDLE_MS: u64 = 1000;
 /// Groups that one round evicts, and how many at the same time.
 const EVICT_MOST: usize = 256;
-const EVICT_AT_ONCE: usize = 8;
+const EVICT_AT_ONCE: usize = 64;
+/// The others of a round do not wait longer for one that does not stop.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Due groups that one round wakes.
 const WAKE_MOST: usize = 256;
 /// The replica of rank r wakes a due group r times so much later, ms.
@@ -240,7 +242,10 @@ impl<M: Machine> Host<M> {
         let Some(group) = slot.begin_evicting() else { return };
         slot.slept_ms.store(0, Ordering::Relaxed);
         self.set_led(slot.job(), None);
-        group.close().await;
+        if tokio::time::timeout(CLOSE_WITHIN, group.close()).await.is_err() {
+            let (metrics, fault) = (group.metrics(), group.fault());
+            tracing::warn!(job = %slot.job(), group = %group.id, ?fault, state = ?metrics.state, "a group does not stop: it leaves memory late");
+        }
         slot.end_evicting();
     }
 
