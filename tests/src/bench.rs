@@ -2,6 +2,7 @@
 
 mod churn;
 mod disk;
+mod etcd;
 mod failover;
 mod figures;
 mod jobs;
@@ -27,7 +28,7 @@ pub async fn run(wanted: &[String]) -> anyhow::Result<()> {
 
 async fn one(name: &str) -> anyhow::Result<()> {
     match name {
-        "submit" => submit::submit_to_ack(&start(Topology::HA).await?).await,
+        "submit" => submit::submit_to_ack(&start(submit::TOPOLOGY).await?).await,
         "jobs" => jobs::all(&start(jobs::TOPOLOGY).await?).await,
         "large" => large::all(&start(jobs::TOPOLOGY).await?).await,
         "churn" => churn::memory(&start(jobs::TOPOLOGY).await?).await,

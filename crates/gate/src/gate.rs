@@ -9,6 +9,7 @@ use muster_machine::{Entry, EntryReply};
 use muster_runtime::{Clock, TaskScope};
 use muster_swim::Swim;
 use muster_wire::{JobId, Token};
+use tokio::sync::Semaphore;
 
 use crate::admission::RateBook;
 use crate::config::GateConfig;
@@ -19,6 +20,9 @@ use crate::webhook::Webhooks;
 
 /// A gate that is not an active member after this serves all the same.
 const MEMBERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Submissions under way at the same time on one gate; more are `busy`.
+const SUBMITTING_MAX: usize = 1_024;
 
 /// What a gate is made of.
 pub struct GateParts {
@@ -58,6 +62,8 @@ pub struct Shared {
     pub datacenters: Datacenters,
     /// Submissions per client.
     pub rates: RateBook,
+    /// Submissions under way.
+    pub submitting: Semaphore,
     /// Progress that is to be committed.
     pub progress: ProgressQueue,
     /// Delivers to webhooks.
@@ -88,6 +94,7 @@ impl Gate {
             clock,
             datacenters,
             rates,
+            submitting: Semaphore::new(SUBMITTING_MAX),
             progress,
             webhooks,
         }))

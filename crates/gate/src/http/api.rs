@@ -11,7 +11,7 @@ pub const API: &[ApiRoute] = api_routes! {
     "GET" "/v1/jobs/{id}" 200 "wait,version,consistency" "One job; with `wait` once it is beyond `version`.",
     "DELETE" "/v1/jobs/{id}" 204 "" "Drop a finished job before its retention ends.",
     "GET" "/v1/jobs/{id}/explain" 200 "" "What the job waits for.",
-    "GET" "/v1/jobs/{id}/events" 200 "last_event_id" "What happens to the job, as server-sent events.",
+    "GET" "/v1/jobs/{id}/events" 200 "last_event_id,stats" "What happens to the job, as server-sent events.",
     "GET" "/v1/jobs/{id}/results" 200 "" "What came out of the job so far.",
     "GET" "/v1/jobs/{id}/stats" 200 "workflow,datacenter,from,step,limit,cursor" "Numbers over time, merged over datacenters.",
     "GET" "/v1/jobs/{id}/logs" 200 "workflow,shard,datacenter,follow,tail" "Text lines that shards wrote.",

@@ -38,9 +38,22 @@ pub(super) async fn stats(
     let view = read(&gate, &id, Consistency::Linearizable).await?;
     let call = call(&view.state, &params)?;
     let places = places(&view.state, params.datacenter.as_deref())?;
-    let parts = join_all(places.iter().map(|dc| part(&gate, (&view.state, dc), &call))).await;
+    let stats = gather(&gate, (&view.state, &places), &call).await?;
+    page(&view.state, &stats, &params).map(Json)
+}
+
+/// The numbers of some datacenters, merged.
+async fn gather(gate: &Gate, (job, places): (&GateJob, &[String]), call: &ReadStats) -> Answer<StatsHistory> {
+    let parts = join_all(places.iter().map(|dc| part(gate, (job, dc), call))).await;
     let parts: Vec<StatsHistory> = parts.into_iter().collect::<Answer<_>>()?;
-    page(&view.state, &merged(parts, call.step_ms), &params).map(Json)
+    Ok(merged(parts, call.step_ms))
+}
+
+/// The windows of every workflow from a time on; none where no datacenter can tell now.
+pub(super) async fn since(gate: &Gate, job: &GateJob, from_ms: u64) -> Vec<StatsWindow> {
+    let places = places(job, None).unwrap_or_default();
+    let call = ReadStats { job: job.job, workflow: None, from_ms, step_ms: 0, forwarded: false };
+    gather(gate, (job, &places), &call).await.map(|stats| stats.windows).unwrap_or_default()
 }
 
 fn call(job: &GateJob, params: &Params) -> Answer<ReadStats> {

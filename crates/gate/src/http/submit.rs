@@ -1,6 +1,7 @@
 //! `POST /v1/jobs`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -28,6 +29,7 @@ pub(super) async fn submit(
     Query(params): Query<Params>,
     request: Request,
 ) -> Answer<Response> {
+    let _place = gate.submitting.try_acquire().map_err(|_| overloaded())?;
     if let Some(client) = client(&request) {
         check_rate(&gate, &client)?;
     }
@@ -66,6 +68,11 @@ async fn read_body(body: Body) -> Answer<Bytes> {
         let detail = format!("a submission has at most {SUBMISSION_BYTES_MAX} bytes");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     })
+}
+
+fn overloaded() -> Problem {
+    metrics::counter!("muster_queue_rejected_total", "queue" => "submitting").increment(1);
+    Problem::busy(Duration::from_secs(1))
 }
 
 /// The next submissions see what this one takes, before the datacenters tell of it.
