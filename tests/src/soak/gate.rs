@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use futures_util::stream::{self, StreamExt as _};
+use muster_client::{Client, ClientOptions};
 use muster_runtime::{Clock, TaskKind, TaskScope, random};
 use muster_wire::api::{JobResults, JobView};
 
@@ -82,7 +83,7 @@ fn submit_all(
     (scope, hook, told): (&TaskScope, String, Told),
 ) -> anyhow::Result<()> {
     for number in 0..plan.jobs {
-        let (client, told) = (cluster.client()?, told.clone());
+        let (client, told) = (patient(cluster)?, told.clone());
         let datacenters = 1 + number % u32::from(plan.topology.dcs);
         let wish = Wish { number, datacenters, shards: 1 + number % 4, hook: hook.clone() };
         let after = Duration::from_millis(plan.seconds * 900 * u64::from(number) / u64::from(plan.jobs));
@@ -93,6 +94,16 @@ fn submit_all(
         });
     }
     Ok(())
+}
+
+/// A client that goes on for as long as the datacenters may be cut off.
+fn patient(cluster: &Cluster) -> anyhow::Result<Client> {
+    let urls = cluster
+        .names(Role::Gate)
+        .into_iter()
+        .map(|gate| Ok(format!("http://{}", cluster.plan(&gate)?.http())));
+    let gates = urls.collect::<anyhow::Result<Vec<String>>>()?;
+    Ok(Client::new(ClientOptions { gates, token: None, deadline: SETTLE })?)
 }
 
 /// Kills or pauses a random gate again and again; cuts the last datacenter off in the middle.
@@ -171,5 +182,6 @@ async fn report(cluster: &Cluster, hook: &Hook, stories: &[Story]) {
     println!("| jobs ended once and right on every gate | {} |", stories.len());
     println!("| events followed without gap or repeat | {events} |");
     println!("| deliveries to webhooks, refused ones included | {} |", hook.count());
+    println!("| of these under a token that was stale, refused by the receiver | {} |", hook.stale());
     println!("| refusals of stale tokens, at the processes that still run | {fenced:.0} |");
 }

@@ -23,6 +23,7 @@ const REFUSED_ONE_IN: u64 = 11;
 pub(super) struct Hook {
     got: Arc<Mutex<BTreeMap<JobId, Vec<(u64, u64)>>>>,
     count: Arc<AtomicU64>,
+    stale: Arc<AtomicU64>,
 }
 
 impl Hook {
@@ -42,6 +43,11 @@ impl Hook {
         got.get(&job).cloned().unwrap_or_default()
     }
 
+    /// Deliveries of gates that did not lead the job any more: their token was below one seen before.
+    pub(super) fn stale(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
+    }
+
     /// Deliveries so far, refused ones included.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
@@ -53,6 +59,11 @@ async fn take(State(hook): State<Hook>, Json(delivery): Json<CallbackDelivery>) 
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     let mut got = hook.got.lock().unwrap_or_else(PoisonError::into_inner);
-    got.entry(delivery.job).or_default().push((delivery.sequence, delivery.token));
+    let known = got.entry(delivery.job).or_default();
+    if known.iter().any(|(_, token)| *token > delivery.token) {
+        hook.stale.fetch_add(1, Ordering::Relaxed);
+        return StatusCode::CONFLICT;
+    }
+    known.push((delivery.sequence, delivery.token));
     StatusCode::OK
 }

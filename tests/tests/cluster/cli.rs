@@ -31,7 +31,12 @@ struct Muster {
 impl Muster {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.arg("muster").args(["--gate", &self.gate, "--token", "op"]).args(args);
+        command.arg("muster").args(args);
+        for (flag, value) in [("--gate", self.gate.as_str()), ("--token", "op")] {
+            if !args.contains(&flag) {
+                command.args([flag, value]);
+            }
+        }
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         command
     }

@@ -40,9 +40,10 @@ impl<M: Machine> Operator<M> {
         let to = member(&directory, to)?.number;
         self.check_replica(job, to)?;
         let call = TransferGroup { job, to };
-        match leader == self.coordinator.me() {
-            true => self.coordinator.hand_over(job, to, STEP_TIMEOUT).await?,
-            false => self.ask(&leader, &call).await?,
+        match (leader.member == to, leader == self.coordinator.me()) {
+            (true, _) => {}
+            (false, true) => self.coordinator.hand_over(job, to, STEP_TIMEOUT).await?,
+            (false, false) => self.ask(&leader, &call).await?,
         }
         Ok(GroupAsked { job, node: leader.name })
     }
