@@ -214,7 +214,7 @@ mod tests {
         let seen = unseen(bench.job(), 0);
         assert_eq!((seen.len(), seen[0].kind, seen[0].version), (1, EventKind::Truncated, 1_100));
         assert!(seen[0].job.is_some(), "with the current state");
-        assert_eq!(unseen(bench.job(), 1_100), []);
+        assert!(unseen(bench.job(), 1_100).is_empty());
         let on_time = unseen(bench.job(), 1_050);
         assert!(on_time.iter().map(|event| event.version).eq(1_051..=1_100));
     }
