@@ -4,8 +4,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The largest value that is encoded or decoded: a job submission (4 MiB) with its envelope fits several times.
-pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The largest value that is encoded or decoded: a snapshot. A group whose state does not fit stops when its snapshot is
+/// due; what comes over a link is bounded by its frame long before.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes that are not the value they should be. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
