@@ -194,9 +194,9 @@ fn r3_r4_every_flipped_bit_costs_at_most_the_group_that_it_hits_and_nothing_unno
     let whole = two_groups();
     let mut seen = BTreeMap::new();
     for (name, bytes) in &whole {
-        for at in 0..bytes.len() {
+        for (at, byte) in bytes.iter().enumerate() {
             // Zeros are padding almost everywhere: one bit of each such byte will do.
-            let bits: &[u8] = if bytes[at] == 0 { &[3] } else { &[0, 1, 2, 3, 4, 5, 6, 7] };
+            let bits: &[u8] = if *byte == 0 { &[3] } else { &[0, 1, 2, 3, 4, 5, 6, 7] };
             for bit in bits {
                 let mut files = whole.clone();
                 files.get_mut(name).unwrap()[at] ^= 1 << bit;
