@@ -12,6 +12,8 @@ use muster_wal::{Done, Entry, GroupKey, GroupLog, LogId, Options, Wal};
 use crate::{Result, TIME, figures::Figures};
 
 const PAYLOAD: usize = 256;
+/// Entries that a group keeps, as one with snapshots does: segments die and are recycled.
+const KEPT: u64 = 100;
 
 fn key(group: u64) -> GroupKey {
     GroupKey { group, incarnation: 1 }
@@ -88,7 +90,8 @@ pub(crate) fn appends(dir: &Path, groups: u64) -> Result<Figures> {
     let wal = Wal::open(dir, Options::new([1; 16]))?;
     warm_up(&wal, groups)?;
     let mut load = Load::new(&wal, groups)?;
-    let figures = load.run(TIME, u64::MAX)?;
+    load.run(TIME, KEPT)?;
+    let figures = load.run(TIME, KEPT)?;
     drop(load);
     wal.close()?;
     Ok(figures)

@@ -25,6 +25,8 @@ const SPARES: usize = 2;
 const SPARES_MAX: usize = 4;
 /// Pause before a full disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// A spare is synced after so many bytes each, so that a batch never waits behind a whole segment at the disk.
+const SYNC_EVERY: u64 = 1 << 20;
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A prepared file.
@@ -258,6 +260,9 @@ impl Inner {
             let step = (bytes - at).min(ZEROS.len() as u64);
             file.write_at(at, &ZEROS[..step as usize]).during("prepare a segment")?;
             at += step;
+            if at.is_multiple_of(SYNC_EVERY) {
+                file.sync().during("prepare a segment")?;
+            }
         }
         file.sync().during("prepare a segment")?;
         let name = spare_name(number);
