@@ -3,6 +3,7 @@ use muster_runtime::TaskScope;
 use muster_wal::{GroupKey, Options, Wal};
 use muster_wire::{GroupId, JobId};
 use openraft::StorageError;
+use openraft::entry::RaftEntry as _;
 use openraft::storage::{RaftLogReader as _, RaftLogStorage as _, RaftLogStorageExt as _};
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
