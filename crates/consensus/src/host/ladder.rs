@@ -216,10 +216,8 @@ impl<M: Machine> Host<M> {
     }
 
     async fn evict_some(&self) {
-        let mut leaving = Vec::new();
-        while let Some(slot) = self.next_to_evict().filter(|_| leaving.len() < EVICT_MOST) {
-            leaving.push(slot);
-        }
+        let next = std::iter::from_fn(|| self.next_to_evict());
+        let leaving: Vec<Arc<Slot<M>>> = next.take(EVICT_MOST).collect();
         if !leaving.is_empty() {
             stream::iter(leaving).for_each_concurrent(EVICT_AT_ONCE, |slot| self.evict(slot)).await;
             self.rests.note_change();
