@@ -107,10 +107,10 @@ pub(crate) enum Command {
     Context(ContextCommand),
     /// List datacenters
     Dcs,
-    /// List members of the gate's cluster
-    Members,
     /// List workers of all datacenters
     Workers(Workers),
+    /// List the members that a node sees
+    Members(Members),
     /// List Raft groups on the gate asked
     Groups(Groups),
     /// Move the leadership of a job's group, or shorten its log
@@ -128,6 +128,13 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Print versions of this program and of the gate
     Version,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Members {
+    /// Print what happens to them, line by line, until interrupted
+    #[arg(long, short)]
+    pub(crate) follow: bool,
 }
 
 #[derive(Args, Debug)]

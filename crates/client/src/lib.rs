@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod events;
 mod jobs;
+mod member_events;
 mod nodes;
 mod parts;
 
@@ -19,6 +20,7 @@ pub use events::EventStream;
 pub use jobs::{ListQuery, LogQuery, Submission};
 pub use nodes::DrainWord;
 pub use parts::{ContextPlace, StatsQuery};
+pub use member_events::MemberEvents;
 
 #[cfg(test)]
 mod events_test;

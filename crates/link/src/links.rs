@@ -152,6 +152,12 @@ impl Links {
         self.inner.peers.get(addr)?.known()
     }
 
+    /// Who answers on the links that this node dialled, and how many frames have come over each: a number that has
+    /// risen is a round trip since the last look.
+    pub fn heard(&self) -> Vec<(Arc<Hello>, u64)> {
+        self.inner.peers.heard()
+    }
+
     /// Address and generation of a node's newest handshake, in either direction.
     pub fn addr_of(&self, node: NodeId) -> Option<(String, Generation)> {
         self.inner.book.find(node)

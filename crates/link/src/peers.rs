@@ -99,6 +99,16 @@ impl Peer {
         }
     }
 
+    /// Who answers on the open link, and how many frames came from there.
+    fn heard(&self) -> Option<(Arc<Hello>, u64)> {
+        match &self.state().phase {
+            Phase::Up(connection) if connection.is_open() => {
+                Some((connection.peer(), connection.pipe().heard()))
+            }
+            Phase::Up(_) | Phase::Idle | Phase::Dialing(_) | Phase::Failed(..) => None,
+        }
+    }
+
     /// Keeps the link; `None` if it is kept already.
     pub(crate) fn keep(&self, stop: &CancellationToken) -> Option<CancellationToken> {
         let mut state = self.state();
@@ -202,6 +212,11 @@ impl Peers {
 
     pub(crate) fn get(&self, addr: &str) -> Option<Arc<Peer>> {
         self.slots().get(addr).cloned()
+    }
+
+    /// Who answers on open links, and how many frames came over each.
+    pub(crate) fn heard(&self) -> Vec<(Arc<Hello>, u64)> {
+        self.slots().values().filter_map(|peer| peer.heard()).collect()
     }
 
     /// Closes links that nobody used for a while and forgets their slots.

@@ -17,7 +17,7 @@ pub(crate) async fn follow_workers(shared: &Shared) {
 fn follow(shared: &Shared, event: &Event) {
     match event {
         Event::Leave { id, .. } | Event::Dead { id, .. } => poke(shared, *id),
-        Event::Join { member } | Event::Update { member } => joined(shared, member),
+        Event::Join { member, .. } | Event::Update { member, .. } => joined(shared, member),
         Event::Lagged { .. } => poke_all(shared),
         _ => {}
     }

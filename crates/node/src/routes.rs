@@ -2,18 +2,24 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Json, Router};
+use futures_util::stream;
 use muster_wire::api::{GroupView, Health, MemberView, NodeView, Page};
 use serde::Deserialize;
 
 use crate::facts::{Check, NodeFacts};
 use crate::http::{Answer, KeepText, PageQuery, Problem};
 use crate::telemetry;
+
+/// A comment is sent when nothing else is.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 type Facts = State<Arc<dyn NodeFacts>>;
 
@@ -28,10 +34,11 @@ pub fn basic(facts: Arc<dyn NodeFacts>) -> Router {
         .with_state(facts)
 }
 
-/// `/v1/members`, `/v1/groups`, `/v1/groups/{job}`: on gates and managers.
+/// `/v1/members`, `/v1/members/events`, `/v1/groups`, `/v1/groups/{job}`: on gates and managers.
 pub fn cluster(facts: Arc<dyn NodeFacts>) -> Router {
     Router::new()
         .route("/v1/members", get(members))
+        .route("/v1/members/events", get(member_events))
         .route("/v1/groups", get(groups))
         .route("/v1/groups/{job}", get(group))
         .with_state(facts)
@@ -90,6 +97,15 @@ async fn node(State(facts): Facts) -> Json<NodeView> {
 
 async fn members(State(facts): Facts, Query(query): Query<PageQuery>) -> Answer<Json<Page<MemberView>>> {
     query.page(facts.members(), |member| member.id.clone()).map(Json)
+}
+
+async fn member_events(State(facts): Facts) -> Response {
+    let events = stream::unfold(facts.member_feed(), |mut feed| async {
+        let item = feed.next().await?;
+        let event = SseEvent::default().event(item.event.clone()).id(item.seq.to_string()).json_data(&item);
+        Some((event, feed))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
 async fn groups(State(facts): Facts, Query(query): Query<PageQuery>) -> Answer<Json<Page<GroupView>>> {

@@ -8,8 +8,9 @@ use tokio::net::UdpSocket;
 
 use muster_runtime::{CancellationToken, TaskKind, TaskScope};
 
-use crate::core::Input;
-use crate::packet::PACKET_BYTES_MAX;
+use crate::core::{Input, Target};
+use crate::engine::Arrival;
+use crate::frame::PACKET_BYTES_MAX;
 use crate::swim::Shared;
 
 const DRIVER: TaskKind = TaskKind::vital("swim");
@@ -48,7 +49,7 @@ async fn gather(
     shared: &Shared,
     socket: &UdpSocket,
     (stop, buffer): (&CancellationToken, &mut [u8]),
-) -> Vec<Input> {
+) -> Vec<Arrival> {
     tokio::select! {
         biased;
         () = stop.cancelled() => Vec::new(),
@@ -57,27 +58,28 @@ async fn gather(
             Ok((length, from)) => batch(socket, buffer, (length, from)),
             Err(error) => after_error(&error).await,
         },
-        () = tokio::time::sleep_until(shared.deadline()) => vec![Input::Timer],
+        () = tokio::time::sleep_until(shared.deadline()) => vec![Arrival::Input(Input::Timer)],
     }
 }
 
-fn batch(socket: &UdpSocket, buffer: &mut [u8], first: (usize, SocketAddr)) -> Vec<Input> {
+fn batch(socket: &UdpSocket, buffer: &mut [u8], first: (usize, SocketAddr)) -> Vec<Arrival> {
     let mut inputs = vec![packet(buffer, first)];
     while inputs.len() < BATCH_MAX {
         let Ok(next) = socket.try_recv_from(buffer) else { break };
         inputs.push(packet(buffer, next));
     }
-    inputs.push(Input::Timer);
+    inputs.push(Arrival::Input(Input::Timer));
     inputs
 }
 
-fn packet(buffer: &[u8], (length, from): (usize, SocketAddr)) -> Input {
-    Input::Packet { from, bytes: buffer.get(..length).unwrap_or_default().to_vec() }
+fn packet(buffer: &[u8], (length, from): (usize, SocketAddr)) -> Arrival {
+    let bytes = buffer.get(..length).unwrap_or_default().to_vec();
+    Arrival::Packet { at: from, from: Target::Address(from), bytes }
 }
 
-async fn after_error(error: &std::io::Error) -> Vec<Input> {
+async fn after_error(error: &std::io::Error) -> Vec<Arrival> {
     tracing::debug!(%error, "the membership socket failed to read");
     count_dropped("receive_error");
     tokio::time::sleep(ERROR_PAUSE).await;
-    vec![Input::Timer]
+    vec![Arrival::Input(Input::Timer)]
 }

@@ -97,6 +97,25 @@ impl State {
     /// Every state, in the order of the metric `muster_swim_members{state}`.
     pub const ALL: [Self; 4] = [Self::Alive, Self::Suspect, Self::Dead, Self::Left];
 
+    /// Its number on the wire.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Alive => 0,
+            Self::Suspect => 1,
+            Self::Dead => 2,
+            Self::Left => 3,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u8) -> Self {
+        match code & 3 {
+            0 => Self::Alive,
+            1 => Self::Suspect,
+            2 => Self::Dead,
+            _ => Self::Left,
+        }
+    }
+
     /// Alive or suspect: still part of the cluster.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Alive | Self::Suspect)
@@ -125,7 +144,34 @@ pub enum LeaveReason {
     Upgrade,
 }
 
-/// One process as this node sees it.
+impl LeaveReason {
+    /// The word used in logs and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Shutdown => "shutdown",
+            Self::Upgrade => "upgrade",
+        }
+    }
+
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Drain => 0,
+            Self::Shutdown => 1,
+            Self::Upgrade => 2,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Drain,
+            2 => Self::Upgrade,
+            _ => Self::Shutdown,
+        }
+    }
+}
+
+/// One process as this node sees it. Times are durations since the detector's start; `Swim::age` says how long ago.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The node's own id.
@@ -140,6 +186,8 @@ pub struct Member {
     pub meta: Arc<Meta>,
     /// Counts the changes of `meta`.
     pub meta_version: u32,
+    /// When `state` was last changed.
+    pub since: Duration,
     /// The smoothed round trip of its direct answers; `None` before the first, and for the node itself.
     pub rtt: Option<Duration>,
 }
@@ -152,6 +200,8 @@ pub enum Event {
     Join {
         /// The process.
         member: Member,
+        /// The generation that was in the view before it.
+        previous: Option<Generation>,
     },
     /// It did not answer.
     Suspect {
@@ -159,6 +209,12 @@ pub enum Event {
         id: NodeId,
         /// The process.
         generation: Generation,
+        /// What it can refute with a higher one.
+        incarnation: u32,
+        /// Who found it silent.
+        by: NodeId,
+        /// When this node would declare it dead, as far as is known; since the detector's start.
+        deadline: Duration,
     },
     /// It refuted the suspicion.
     Alive {
@@ -166,6 +222,10 @@ pub enum Event {
         id: NodeId,
         /// The process.
         generation: Generation,
+        /// The one that it refuted with.
+        incarnation: u32,
+        /// How long it was suspected here.
+        suspected_for: Duration,
     },
     /// It said goodbye.
     Leave {
@@ -182,15 +242,42 @@ pub enum Event {
         id: NodeId,
         /// The process.
         generation: Generation,
+        /// The one that it died in.
+        incarnation: u32,
+        /// Members that found it silent, as far as this node knows.
+        confirmations: u8,
+        /// From its suspicion here to its death; zero if this node did not suspect it.
+        detected_in: Duration,
     },
     /// Its metadata changed.
     Update {
         /// The process with the new metadata.
         member: Member,
+        /// The version before.
+        previous: u32,
+    },
+    /// This node's own fitness changed: 0 is well, each step slows its probes and its judgement.
+    SelfHealth {
+        /// The local health multiplier, 0 to 7.
+        lhm: u8,
+    },
+    /// More than a third of the members are suspected at once (`over` is false), or no longer (`over` is true).
+    /// Meanwhile a death is declared only with link evidence, or after three times the longest suspicion. Replace
+    /// nobody while this lasts: the fault may be this node's own.
+    MassSuspicion {
+        /// Members suspected, or declared dead within the last suspicion time.
+        silent: u32,
+        /// Members that were there.
+        members: u32,
+        /// The suspicions have gone down again.
+        over: bool,
     },
     /// The others have declared this process dead (it refutes and goes on), or a higher generation of this node
     /// exists (it cannot refute that).
-    SelfDead,
+    SelfDead {
+        /// Who said so.
+        by: NodeId,
+    },
     /// The subscriber was too slow and `missed` events were left out: take a snapshot.
     Lagged {
         /// How many events.
@@ -208,8 +295,25 @@ impl Event {
             Self::Leave { .. } => "leave",
             Self::Dead { .. } => "dead",
             Self::Update { .. } => "update",
-            Self::SelfDead => "self_dead",
+            Self::SelfHealth { .. } => "self_health",
+            Self::MassSuspicion { .. } => "mass_suspicion",
+            Self::SelfDead { .. } => "self_dead",
             Self::Lagged { .. } => "lagged",
+        }
+    }
+
+    /// The node that it is about; `None` for what concerns this node or all.
+    pub fn subject(&self) -> Option<NodeId> {
+        match self {
+            Self::Join { member, .. } | Self::Update { member, .. } => Some(member.id),
+            Self::Suspect { id, .. }
+            | Self::Alive { id, .. }
+            | Self::Leave { id, .. }
+            | Self::Dead { id, .. } => Some(*id),
+            Self::SelfHealth { .. }
+            | Self::MassSuspicion { .. }
+            | Self::SelfDead { .. }
+            | Self::Lagged { .. } => None,
         }
     }
 }
@@ -219,6 +323,9 @@ impl Event {
 pub enum Evidence {
     /// A call was answered: as good as an answered probe.
     RpcOk,
-    /// A call failed: the node is probed at once, but not suspected for this alone.
+    /// A call failed or a link was reset: the node is probed at once, but not suspected for this alone.
     RpcFail,
+    /// A dial was refused: nobody listens there. The node is probed at once, and if that fails too the suspicion
+    /// is short.
+    Refused,
 }

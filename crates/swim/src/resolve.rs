@@ -49,6 +49,7 @@ impl Outbox {
         match to {
             Target::Address(address) => self.send_to(address, &bytes),
             Target::Name(name) => self.send_to_name(name, bytes),
+            Target::Stream(_) => count_dropped("stream_closed"),
         }
     }
 
@@ -86,12 +87,23 @@ impl Outbox {
     }
 
     async fn resolve_and_send(&self, name: String, bytes: Vec<u8>) {
-        let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host(name.clone())).await;
-        let Some(address) = lookup.ok().and_then(Result::ok).and_then(|found| self.pick(found)) else {
-            return count_dropped("name_unresolved");
-        };
-        self.remember(name, address);
-        self.send_to(address, &bytes);
+        if let Some(address) = self.resolve(&name).await {
+            self.send_to(address, &bytes);
+        }
+    }
+
+    /// Where a name leads; a missing answer is counted.
+    pub(crate) async fn resolve(&self, name: &str) -> Option<SocketAddr> {
+        if let Some(address) = self.known(name) {
+            return Some(address);
+        }
+        let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host(name.to_owned())).await;
+        let address = lookup.ok().and_then(Result::ok).and_then(|found| self.pick(found));
+        match address {
+            Some(address) => self.remember(name.to_owned(), address),
+            None => count_dropped("name_unresolved"),
+        }
+        address
     }
 
     /// The first address of the socket's own family.

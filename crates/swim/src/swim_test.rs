@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::Profile;
-use crate::model::State;
+
+use crate::model::{Event, State};
 use muster_wire::Generation;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ async fn start(id: u128, generation: u64, seeds: &[String]) -> Node {
         seeds: seeds.to_vec(),
         meta: Meta { name: format!("n{id}"), ..Meta::default() },
         profile: Profile::Test,
+        keys: KeyRing::default(),
     };
     let scope = TaskScope::new();
     let swim = Swim::start(config, scope.clone(), Clock::system()).await.unwrap();
@@ -54,8 +55,8 @@ fn alive(members: &[Member]) -> usize {
     members.iter().filter(|member| member.state == State::Alive).count()
 }
 
-fn dead(id: u128, generation: u64) -> Event {
-    Event::Dead { id: NodeId(id), generation: Generation(generation) }
+fn is_dead(event: &Event, (of, process): (u128, u64)) -> bool {
+    matches!(event, Event::Dead { id, generation, .. } if (id.0, generation.0) == (of, process))
 }
 
 async fn three() -> [Node; 3] {
@@ -76,13 +77,16 @@ async fn three_nodes_find_each_other_and_see_a_death_and_a_return() {
     let (_, mut own) = three.swim.subscribe();
     three.scope.shutdown(PATIENCE).await.unwrap();
     for events in &mut streams {
-        until(events, |event| *event == dead(3, 1)).await;
+        until(events, |event| is_dead(event, (3, 1))).await;
     }
     tokio::time::timeout(PATIENCE, async { while own.next().await.is_some() {} }).await.unwrap();
     let again = start(3, 2, &[one.swim.local_addr().to_string()]).await;
     for events in &mut streams {
-        until(events, |event| matches!(event, Event::Join { member } if member.generation == Generation(2)))
-            .await;
+        until(
+            events,
+            |event| matches!(event, Event::Join { member, .. } if member.generation == Generation(2)),
+        )
+        .await;
     }
     until_view(&again.swim, |members| alive(members) == 3).await;
     assert_eq!(one.swim.member(NodeId(3)).unwrap().meta.swim, again.swim.local_addr().to_string());
@@ -109,7 +113,7 @@ async fn changed_metadata_reaches_the_others_and_too_long_metadata_does_not() {
     one.swim.update_meta(|meta| meta.name = "x".repeat(600));
     one.swim.update_meta(|meta| meta.draining = true);
     let update = until(&mut events, |event| matches!(event, Event::Update { .. })).await;
-    let Event::Update { member } = update else { unreachable!() };
+    let Event::Update { member, .. } = update else { unreachable!() };
     assert_eq!((member.id, member.meta.draining, member.meta.name.as_str()), (NodeId(1), true, "n1"));
     assert_eq!(one.swim.member(NodeId(1)).unwrap().meta_version, 2);
 }
@@ -133,6 +137,7 @@ async fn metadata_over_the_limit_and_a_taken_port_are_refused() {
         seeds: Vec::new(),
         meta: Meta { name: name.into(), ..Meta::default() },
         profile: Profile::Test,
+        keys: KeyRing::default(),
     };
     let taken = Swim::start(config(one.swim.local_addr(), ""), TaskScope::new(), Clock::system()).await;
     assert!(matches!(taken.err(), Some(SwimError::Bind { .. })));

@@ -1,6 +1,6 @@
-//! `muster members`, `muster groups`, `muster dcs`.
+//! `muster groups`, `muster dcs`.
 
-use muster_wire::api::{DatacenterView, GroupView, MemberView};
+use muster_wire::api::{DatacenterView, GroupView};
 use serde::Serialize;
 use serde_json::json;
 
@@ -9,23 +9,6 @@ use crate::context::Context;
 use crate::exit;
 use crate::failure::Failure;
 use crate::table::table;
-
-pub(crate) async fn members(context: &Context) -> Result<u8, Failure> {
-    let members = context.client()?.members().await?;
-    let header = ["name", "role", "datacenter", "state", "member", "number", "address", "generation"];
-    show(context, &header, &members, |member: &MemberView| {
-        vec![
-            member.name.clone(),
-            member.role.clone(),
-            member.datacenter.clone(),
-            member.state.clone(),
-            member.member_state.clone().unwrap_or_else(|| "-".into()),
-            optional(member.number),
-            member.address.clone(),
-            member.generation.to_string(),
-        ]
-    })
-}
 
 pub(crate) async fn groups(context: &Context, args: Groups) -> Result<u8, Failure> {
     let client = context.client()?;
@@ -83,12 +66,12 @@ pub(crate) async fn datacenters(context: &Context) -> Result<u8, Failure> {
     })
 }
 
-fn optional(value: Option<impl ToString>) -> String {
+pub(super) fn optional(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".into(), |value| value.to_string())
 }
 
 /// `{items}` as JSON, or a table.
-fn show<T: Serialize>(
+pub(super) fn show<T: Serialize>(
     context: &Context,
     header: &[&str],
     items: &[T],

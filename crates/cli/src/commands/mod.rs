@@ -11,6 +11,7 @@ mod list;
 mod logs;
 mod operate;
 mod plan;
+mod members;
 pub(crate) mod results;
 mod stats;
 mod status;
@@ -47,11 +48,11 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<u8, Failu
         Command::Callback(command) => callback::run(context, command).await,
         Command::Context(command) => context::run(context, command).await,
         Command::Dcs => cluster::datacenters(context).await,
-        Command::Members => cluster::members(context).await,
         Command::Workers(args) => operate::workers(context, args).await,
         Command::Group(command) => operate::group(context, command).await,
         Command::Node(command) => operate::node(context, command).await,
         Command::Top(args) => top::run(context, &args).await,
+        Command::Members(args) => members::run(context, args).await,
         Command::Groups(args) => cluster::groups(context, args).await,
         Command::Completions(args) => completions(context, args.shell),
         Command::Wal(command) => wal::run(context, &command),

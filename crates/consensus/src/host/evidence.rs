@@ -86,7 +86,7 @@ impl<M: Machine> Host<M> {
 
     fn on_swim(self: &Arc<Self>, event: &Event) {
         match event {
-            Event::Dead { id, generation } => self.on_node_gone((*id, *generation), "dead"),
+            Event::Dead { id, generation, .. } => self.on_node_gone((*id, *generation), "dead"),
             Event::Leave { id, generation, .. } => self.on_node_gone((*id, *generation), "left"),
             _ => {}
         }

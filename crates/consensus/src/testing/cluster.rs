@@ -229,6 +229,7 @@ fn swim_config(identity: &Identity, config: &ConsensusConfig, listed: &InitialMe
             ..Meta::default()
         },
         profile: muster_swim::Profile::Test,
+        keys: muster_swim::KeyRing::default(),
     }
 }
 

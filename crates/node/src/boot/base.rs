@@ -1,22 +1,21 @@
 //! What every process starts: identity, listeners, links and the failure detector.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use muster_consensus::{Identity, Profile, identity};
+use muster_consensus::{Identity, identity};
 use muster_link::{LinkConfig, LinkParts, Links};
 use muster_runtime::task::Late;
 use muster_runtime::{Clock, TaskKind, TaskScope};
-use muster_swim::{LeaveReason, Meta, Swim};
-use muster_wire::Role;
+use muster_swim::{LeaveReason, Swim};
 use muster_wire::api::NodeView;
 use muster_wire::hello::{Hello, PROTOCOL};
 use tokio::net::TcpListener;
 
 use super::BootError;
+use super::membership;
 use crate::config::Config;
 use crate::facts::{Additions, Basics, NodeFacts, PlainFacts};
 use crate::http::{Access, Layers, Server, ServerBounds, ServerParts, layered};
@@ -89,8 +88,8 @@ impl Base {
             clock: clock.clone(),
         };
         let links = Links::start(link_config(&config), parts);
-        let swim =
-            Swim::start(swim_config(&config, &identity, &addresses), scope.clone(), clock.clone()).await?;
+        let swim = membership::start(&config, &identity, (&addresses, &scope, &clock)).await?;
+        membership::feed_evidence(&links, &swim, &scope);
         let bounds = ServerBounds { connections_max: config.limits.connections, ..ServerBounds::default() };
         let parts = ServerParts { listener: http, routes: Router::new(), bounds, scope: scope.clone() };
         let http = Server::start(parts).map_err(|source| bind_error("http", config.listen.http, source))?;
@@ -176,11 +175,11 @@ const fn bind_error(what: &'static str, addr: SocketAddr, source: std::io::Error
 }
 
 /// Where others find this node.
-struct Addresses {
-    http: String,
-    rpc: String,
+pub(super) struct Addresses {
+    pub(super) http: String,
+    pub(super) rpc: String,
     /// Empty: the failure detector fills in what it has bound.
-    swim: String,
+    pub(super) swim: String,
 }
 
 impl Addresses {
@@ -221,48 +220,6 @@ fn link_config(config: &Config) -> LinkConfig {
         in_flight_per_peer: config.limits.calls_per_peer,
         served_in_flight: config.limits.calls_served,
         ..LinkConfig::default()
-    }
-}
-
-fn swim_config(config: &Config, identity: &Identity, addresses: &Addresses) -> muster_swim::Config {
-    let is_worker = config.role == Role::Worker;
-    muster_swim::Config {
-        id: identity.node,
-        generation: identity.generation,
-        cluster: pool(config),
-        listen: config.listen.swim,
-        seeds: config.seeds(),
-        meta: Meta {
-            role: config.role,
-            dc: config.node.datacenter.clone(),
-            name: config.node.name.clone(),
-            member: identity.member,
-            rpc: addresses.rpc.clone(),
-            http: addresses.http.clone(),
-            swim: addresses.swim.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            cores: if is_worker { config.worker.cores } else { 0 },
-            labels: if is_worker { config.worker.labels.clone() } else { BTreeMap::new() },
-            draining: false,
-        },
-        profile: profile(config),
-    }
-}
-
-/// Who probes whom: the gates each other; the managers and workers of one datacenter each other.
-fn pool(config: &Config) -> String {
-    match config.role {
-        Role::Gate => format!("{}/gates", config.node.cluster),
-        Role::Manager | Role::Worker => format!("{}/{}", config.node.cluster, config.node.datacenter),
-    }
-}
-
-const fn profile(config: &Config) -> muster_swim::Profile {
-    match (config.raft.profile, config.role) {
-        (Profile::Test, _) => muster_swim::Profile::Test,
-        (_, Role::Worker) => muster_swim::Profile::Default,
-        (Profile::Lan, _) => muster_swim::Profile::Lan,
-        (Profile::Wan, _) => muster_swim::Profile::Wan,
     }
 }
 

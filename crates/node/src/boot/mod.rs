@@ -6,6 +6,7 @@
 //! ```
 
 mod base;
+mod membership;
 mod node;
 
 use std::net::SocketAddr;
@@ -31,6 +32,22 @@ pub enum BootError {
         addr: SocketAddr,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The file of the membership keys cannot be read.
+    #[error("cannot read the membership keys in {path} (security.swim_keys): {source}")]
+    KeyFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file of the membership keys does not hold keys.
+    #[error("{path} (security.swim_keys): {source}")]
+    Keys {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Which line is wrong.
+        source: muster_swim::KeyRingError,
     },
     /// The failure detector cannot start.
     #[error(transparent)]

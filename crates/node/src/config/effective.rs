@@ -43,6 +43,7 @@ pub(super) fn document(config: &Config) -> Value {
             "insecure": config.security.insecure,
             "tokens": tokens(config),
             "seal_key": config.security.seal_key.as_ref().map(|_| "***"),
+            "swim_keys": config.security.swim_keys,
         },
         "limits": limits(config),
         "telemetry": { "log": config.telemetry.log, "log_format": format!("{:?}", config.telemetry.log_format).to_lowercase() },

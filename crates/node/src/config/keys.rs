@@ -76,6 +76,7 @@ keys! {
     Value "security" "insecure" "listen on other addresses than loopback without encryption [false]",
     Value "security" "tokens" "HTTP bearer tokens: [{ name, role = \"viewer|submitter|operator\", token }, …]",
     Text "security" "seal_key" "gates only: seals the secrets of webhooks; the same at every gate",
+    Text "security" "swim_keys" "file with the keys of membership packets, one `<id> <64 hex digits>` a line, the sealing one first",
     Text "limits" "body" "longest HTTP request body [5MiB]",
     Text "limits" "request_timeout" "time until an HTTP answer begins [65s]",
     Value "limits" "connections" "HTTP connections at the same time [4096]",

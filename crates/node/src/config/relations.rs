@@ -56,7 +56,8 @@ fn check_open(config: &Config, reader: &mut Reader, (name, listen): (&str, Socke
         "{listen} is not loopback and traffic is not encrypted: listen on loopback, or start with --insecure on a \
          network that you trust"
     );
-    let is_allowed = listen.ip().is_loopback() || config.security.insecure;
+    let is_sealed = name == "swim" && config.security.swim_keys.is_some();
+    let is_allowed = is_sealed || listen.ip().is_loopback() || config.security.insecure;
     reader.require(is_allowed, &format!("listen.{name}"), message);
 }
 

@@ -131,6 +131,8 @@ pub struct SecuritySection {
     pub tokens: Vec<AccessToken>,
     /// Seals what gates keep secret in their jobs; the same at every gate.
     pub seal_key: Option<String>,
+    /// The keys that membership packets are sealed with; read again when it changes.
+    pub swim_keys: Option<PathBuf>,
 }
 
 /// `[limits]`
@@ -317,6 +319,7 @@ impl SecuritySection {
             insecure: reader.or("security", "insecure", false),
             tokens: reader.or("security", "tokens", Vec::new()),
             seal_key: reader.get("security", "seal_key"),
+            swim_keys: reader.get("security", "swim_keys"),
         }
     }
 }

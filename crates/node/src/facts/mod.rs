@@ -1,5 +1,6 @@
 //! What a node shows of itself over HTTP, behind one trait, so that gates, managers and workers share the routes.
 
+mod feed;
 mod views;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::http::{Answer, Problem};
 
+pub use feed::MemberFeed;
 pub use views::resolve;
 
 use views::{Names, group_view, member_view, raft_health, unseen};
@@ -41,6 +43,8 @@ pub trait NodeFacts: Send + Sync + 'static {
     fn group(&self, job: &str) -> Answer<GroupView>;
     /// The failure detector's view joined with the directory's.
     fn members(&self) -> Vec<MemberView>;
+    /// Its view and what changes in it from now on.
+    fn member_feed(&self) -> MemberFeed;
 }
 
 /// The parts of readiness and health that a tier adds.
@@ -120,6 +124,15 @@ impl Basics {
         NodeView { uptime: format!("{}s", uptime.as_secs()), draining, ..self.document.clone() }
     }
 
+    fn member_feed(&self) -> MemberFeed {
+        MemberFeed::new(&self.swim, &self.clock)
+    }
+
+    /// When a time of the failure detector was, on the wall.
+    fn wall(&self, at: std::time::Duration) -> String {
+        feed::rfc3339(self.clock.unix_ms().saturating_sub(self.swim.age(at).as_millis() as u64))
+    }
+
     fn health(&self, raft: Option<RaftHealth>) -> Health {
         let added = self.additions.get();
         let is_ready = self.additions.checks().iter().all(|check| check.outcome.is_ok());
@@ -167,7 +180,11 @@ impl NodeFacts for PlainFacts {
     }
 
     fn members(&self) -> Vec<MemberView> {
-        self.0.swim.snapshot().iter().map(|member| member_view(member, None)).collect()
+        self.0.swim.snapshot().iter().map(|member| member_view(member, (None, &self.0))).collect()
+    }
+
+    fn member_feed(&self) -> MemberFeed {
+        self.0.member_feed()
     }
 }
 
@@ -265,9 +282,13 @@ impl<M: Machine> NodeFacts for ClusterFacts<M> {
         let directory = self.coordinator().map(|coordinator| coordinator.directory());
         let snapshot = self.basics.swim.snapshot();
         let mut members: Vec<MemberView> =
-            snapshot.iter().map(|member| member_view(member, directory.as_deref())).collect();
+            snapshot.iter().map(|member| member_view(member, (directory.as_deref(), &self.basics))).collect();
         members.extend(directory.iter().flat_map(|directory| unseen(directory, &snapshot)));
         members.sort_by(|a, b| a.id.cmp(&b.id));
         members
+    }
+
+    fn member_feed(&self) -> MemberFeed {
+        self.basics.member_feed()
     }
 }

@@ -8,6 +8,7 @@ use muster_swim::Member;
 use muster_wire::api::{GroupCounts, GroupView, MemberView, RaftHealth, ReplicaView};
 use muster_wire::{JobId, MemberNumber, NodeRef};
 
+use super::Basics;
 use crate::http::{Answer, Problem};
 
 /// A job by its id or an unambiguous prefix of it.
@@ -86,7 +87,7 @@ pub(super) fn raft_health<M: Machine>(coordinator: &Coordinator<M>) -> RaftHealt
     }
 }
 
-pub(super) fn member_view(member: &Member, directory: Option<&Directory>) -> MemberView {
+pub(super) fn member_view(member: &Member, (directory, basics): (Option<&Directory>, &Basics)) -> MemberView {
     let row = directory.and_then(|directory| directory.member_by_node(member.id));
     let held = row.and_then(|row| Some(u64::from(directory?.held(row.number))));
     MemberView {
@@ -99,6 +100,7 @@ pub(super) fn member_view(member: &Member, directory: Option<&Directory>) -> Mem
         member_state: row.map(|row| row.status.word().into()),
         generation: member.generation.0,
         incarnation: u64::from(member.incarnation),
+        since: Some(basics.wall(member.since)),
         rtt_ms: member.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
         number: row.map(|row| row.number.0),
         groups: held,
@@ -121,6 +123,7 @@ pub(super) fn unseen<'a>(
         member_state: Some(row.status.word().into()),
         generation: row.generation.0,
         incarnation: 0,
+        since: None,
         rtt_ms: None,
         number: Some(row.number.0),
         groups: Some(u64::from(directory.held(row.number))),

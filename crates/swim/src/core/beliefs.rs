@@ -1,105 +1,60 @@
-//! What news do: events, timers, and the node's own answer to news about itself.
+//! What news do, and the node's own answer to news about itself.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use muster_wire::NodeId;
 
+use crate::body::{Message, Record};
+use crate::frame::Sender;
 use crate::model::{Event, LeaveReason, Meta, State};
-use crate::packet::{Envelope, Message, Record};
 
-use super::table::Merge;
+use super::queue::Manner;
+use super::table::{INCARNATION_JUMP_MAX, Merge};
 use super::timers::Timer;
 use super::{Core, Target};
 
 /// Members told directly of a goodbye; the rest hear it by gossip.
 const GOODBYE_NODES: usize = 32;
-/// A suspect is asked again this often before its suspicion ends, by about [`CHASERS`] members.
-const CHASES: u32 = 4;
-pub(super) const CHASERS: f64 = 8.0;
 
 impl Core {
-    /// Takes one record in. `softly`: it comes from a sync, where a death may be old news from the other side of a
-    /// healed partition, so a live member is only suspected and has time to refute.
-    pub(super) fn learn(&mut self, record: Record, softly: bool) {
+    /// Takes one record in. `from` is the sender of a part of its view, where a death may be old news from the other
+    /// side of a healed partition, so a live member is only suspected and has time to refute.
+    pub(super) fn learn(&mut self, record: Record, view_of: Option<NodeId>) {
         if record.id == self.id {
             return self.learn_about_me(&record);
         }
-        match softly {
-            true => self.apply(&self.soften(record)),
-            false => self.apply(&record),
+        match view_of {
+            Some(from) => self.apply(&self.soften(record, from)),
+            None => self.apply(&record),
         }
     }
 
-    fn soften(&self, record: Record) -> Record {
+    fn soften(&self, record: Record, from: NodeId) -> Record {
         let held = self.table.get(record.id).filter(|peer| peer.generation == record.generation);
         match (record.state, held.map(|peer| peer.state)) {
-            (State::Dead, Some(State::Alive | State::Suspect)) => Record { state: State::Suspect, ..record },
+            (State::Dead, Some(State::Alive | State::Suspect)) => {
+                Record { state: State::Suspect, by: record.by.or(Some(from)), ..record }
+            }
             _ => record,
         }
     }
 
     pub(super) fn apply(&mut self, record: &Record) {
-        match self.table.merge(record) {
+        if let Some(by) = self.confirms(record) {
+            return self.confirm(record.id, by);
+        }
+        match self.table.merge(record, self.now) {
             Merge::Ignored => (),
             Merge::Stale => self.tell_state(record.id, None),
-            Merge::Changed { events, moved } => self.settle(record.id, events, moved),
+            Merge::Changed(change) => self.settle(record.id, change),
         }
-    }
-
-    fn settle(&mut self, id: NodeId, events: Vec<Event>, moved: bool) {
-        self.changed = true;
-        self.queue.push(id);
-        if moved {
-            self.watch(id);
-        }
-        for event in events {
-            if matches!(event, Event::Join { .. }) {
-                self.enlist(id);
-            }
-            self.emit(event);
-        }
-    }
-
-    /// Sets the timers that the member's state asks for.
-    fn watch(&mut self, id: NodeId) {
-        let timers = [Timer::Chase(id), Timer::Suspicion(id), Timer::Forget(id)];
-        timers.into_iter().for_each(|timer| self.timers.cancel(timer));
-        match self.table.get(id).map(|peer| peer.state) {
-            Some(State::Suspect) => self.watch_suspect(id),
-            Some(State::Dead | State::Left) => {
-                self.timers.set(Timer::Forget(id), self.now + self.tuning.dead_keep)
-            }
-            Some(State::Alive) | None => (),
-        }
-    }
-
-    fn watch_suspect(&mut self, id: NodeId) {
-        let suspicion = self.suspicion();
-        self.timers.set(Timer::Suspicion(id), self.now + suspicion);
-        self.timers.set(Timer::Chase(id), self.now + suspicion / CHASES);
-    }
-
-    pub(super) fn suspicion(&self) -> Duration {
-        self.tuning.suspicion(self.size())
-    }
-
-    pub(super) fn next_chase(&self) -> Duration {
-        self.now + self.suspicion() / CHASES
     }
 
     /// This node's own finding about a member's process.
     pub(super) fn find(&mut self, id: NodeId, state: State) {
-        let Some(peer) = self.table.get(id).filter(|peer| peer.state < state) else { return };
-        let record = Record { state, ..peer.brief(id) };
+        let Some(peer) = self.table.get(id).filter(|peer| peer.state <= state) else { return };
+        let record = Record { state, by: Some(self.id), ..peer.brief(id) };
         self.apply(&record);
-    }
-
-    pub(super) fn declare_dead(&mut self, id: NodeId) {
-        if self.table.get(id).is_some_and(|peer| peer.state == State::Suspect) {
-            self.find(id, State::Dead);
-        }
     }
 
     pub(super) fn forget(&mut self, id: NodeId) {
@@ -115,16 +70,17 @@ impl Core {
         match record.generation.cmp(&self.me.generation) {
             std::cmp::Ordering::Less => (),
             std::cmp::Ordering::Equal => self.answer(record),
-            std::cmp::Ordering::Greater => self.yield_to_successor(),
+            std::cmp::Ordering::Greater => self.yield_to_successor(record),
         }
     }
 
     /// Whoever still doubts this node has missed what it said: it says it again, beginning with its answer to them.
     fn answer(&mut self, record: &Record) {
         if self.is_missed(record) {
-            self.queue.push(self.id);
+            self.queue.push(self.id, Manner::Brief);
         }
-        if !self.leaving && self.is_outdone(record) {
+        let is_believable = record.incarnation <= self.me.incarnation.saturating_add(INCARNATION_JUMP_MAX);
+        if !self.leaving && is_believable && self.is_outdone(record) {
             self.refute(record);
         }
     }
@@ -132,10 +88,17 @@ impl Core {
     fn refute(&mut self, record: &Record) {
         self.me.incarnation = self.me.incarnation.max(record.incarnation).saturating_add(1);
         self.me.meta_version = self.outdone_version(record);
-        self.news_of_me();
-        if !record.state.is_live() {
-            self.emit(Event::SelfDead);
+        self.news_of_me(Manner::Brief);
+        match record.state {
+            State::Alive => (),
+            State::Suspect => self.fall_ill(1),
+            State::Dead | State::Left => self.note_own_death(record),
         }
+    }
+
+    fn note_own_death(&mut self, record: &Record) {
+        self.fall_ill(1);
+        self.emit(Event::SelfDead { by: record.by.unwrap_or_default() });
     }
 
     /// A doubt that this node has answered already.
@@ -157,26 +120,27 @@ impl Core {
         }
     }
 
-    fn yield_to_successor(&mut self) {
+    fn yield_to_successor(&mut self, record: &Record) {
         if !self.superseded {
             self.superseded = true;
-            self.emit(Event::SelfDead);
+            self.emit(Event::SelfDead { by: record.by.unwrap_or(self.id) });
         }
     }
 
-    fn news_of_me(&mut self) {
+    fn news_of_me(&mut self, manner: Manner) {
         self.changed = true;
-        self.queue.push(self.id);
+        self.queue.push(self.id, manner);
     }
 
     pub(super) fn set_meta(&mut self, meta: Meta) {
         if *self.me.meta == meta {
             return;
         }
+        let previous = self.me.meta_version;
         self.me.meta = Arc::new(meta);
-        self.me.meta_version = self.me.meta_version.saturating_add(1);
-        self.news_of_me();
-        self.emit(Event::Update { member: self.me.member(self.id) });
+        self.me.meta_version = previous.saturating_add(1);
+        self.news_of_me(Manner::Full);
+        self.emit(Event::Update { member: self.me.member(self.id), previous });
     }
 
     pub(super) fn leave(&mut self, reason: LeaveReason) {
@@ -186,31 +150,33 @@ impl Core {
         self.leaving = true;
         self.me.incarnation = self.me.incarnation.saturating_add(1);
         self.me.state = State::Left;
+        self.me.since = self.now;
         self.me.reason = Some(reason);
-        self.news_of_me();
+        self.news_of_me(Manner::Hasty);
         let rounds = [Timer::Probe, Timer::Sync, Timer::Reconnect, Timer::Join];
         rounds.into_iter().for_each(|timer| self.timers.cancel(timer));
         let told = self.some_live(GOODBYE_NODES, |_| true);
-        told.into_iter().for_each(|id| self.send_to_member(id, Message::Gossip {}, &[self.id]));
+        told.into_iter().for_each(|id| self.send_to_member(id, Message::Gossip, &[self.id]));
+        self.hasten();
     }
 
     /// A sender that is held dead or gone should know, so that it can refute.
-    pub(super) fn correct_sender(&mut self, from: SocketAddr, envelope: &Envelope) {
-        let held = self.table.get(envelope.from).filter(|peer| peer.generation == envelope.generation);
+    pub(super) fn correct_sender(&mut self, from: Target, sender: Sender) {
+        let held = self.table.get(sender.id).filter(|peer| peer.generation == sender.generation);
         if held.is_some_and(|peer| !peer.state.is_live()) {
-            self.tell_state(envelope.from, Some(from));
+            self.tell_state(sender.id, Some(from));
         }
     }
 
     /// Tells a node what is believed about it, at most once per probe interval.
-    fn tell_state(&mut self, id: NodeId, at: Option<SocketAddr>) {
+    fn tell_state(&mut self, id: NodeId, at: Option<Target>) {
         let (now, pause) = (self.now, self.tuning.probe_interval);
         let Some(peer) = self.table.get_mut(id) else { return };
         if peer.told_at.is_some_and(|told_at| now < told_at + pause) {
             return;
         }
         peer.told_at = Some(now);
-        let to = at.map_or_else(|| Target::Name(peer.meta.swim.clone()), Target::Address);
-        self.send(to, Message::Gossip {}, &[id]);
+        let to = at.unwrap_or_else(|| Target::Name(peer.meta.swim.clone()));
+        self.send(to, (Some(id), Message::Gossip), &[id]);
     }
 }

@@ -1,15 +1,20 @@
 //! The protocol as a value: inputs and time in, effects out. No sockets, no clocks; the seed decides every draw.
 //!
 //! ```text
-//!   packet ─► open ─► records ─► table.merge ─► events, timers, queue ─┐
-//!                └──► message ─► probe / sync answers ─────────────────┴─► effects
+//!   packet ─► body ─► records ─► table.merge ─► news: events, timers, queue ─┐
+//!               └───► message ─► probe / relay / sync answers ───────────────┴─► effects
 //! ```
 
 mod beliefs;
 mod gossip;
+mod health;
 mod join;
+mod news;
 mod probe;
 mod queue;
+mod relay;
+mod suspicion;
+mod sync;
 mod table;
 mod timers;
 
@@ -22,26 +27,37 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use muster_wire::NodeId;
 
-use crate::config::{Config, Tuning};
+use crate::body::{self, Message, Records, Refusal};
+use crate::config::Config;
+use crate::frame::{Alias, Envelope, Sender};
 use crate::model::{Event, Evidence, LeaveReason, Member, Meta, State};
-use crate::packet::{self, Envelope, Message, Records, Refusal};
+use crate::tuning::Tuning;
 
+use health::Health;
 use join::Joining;
 use probe::Probing;
-use queue::Queue;
+use queue::{Manner, Queue};
+use relay::Relays;
+use suspicion::Suspicions;
+use sync::Giving;
 pub use table::MEMBERS_MAX;
 use table::{Peer, Table};
 use timers::{Timer, Timers};
 
+/// The `seq` of pings whose answer matters only for the news it carries.
+const SEQ_UNWATCHED: u64 = 0;
+
 /// What the core is told.
 #[derive(Debug)]
 pub enum Input {
-    /// A packet has arrived.
+    /// A packet has arrived and was opened.
     Packet {
-        /// Where it came from.
-        from: SocketAddr,
-        /// Its content, not checked yet.
-        bytes: Vec<u8>,
+        /// Where it came from; answers go there.
+        from: Target,
+        /// Who sent it.
+        sender: Sender,
+        /// What it says, not checked yet.
+        body: Vec<u8>,
     },
     /// The time of [`Core::next_deadline`] has come. Harmless when early.
     Timer,
@@ -49,6 +65,8 @@ pub enum Input {
     Meta(Box<Meta>),
     /// The seeds are others now.
     Seeds(Vec<String>),
+    /// The figures are others now.
+    Tuning(Tuning),
     /// Say goodbye.
     Leave(LeaveReason),
     /// What other traffic has shown.
@@ -56,12 +74,14 @@ pub enum Input {
 }
 
 /// Where a packet goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Target {
     /// Back to where a packet came from.
     Address(SocketAddr),
     /// To a `host:port` from a seed list or from metadata.
     Name(String),
+    /// Back on the stream that a packet came from.
+    Stream(u64),
 }
 
 /// What the core wants done, in this order.
@@ -71,8 +91,20 @@ pub enum Effect {
     Send {
         /// Where to.
         to: Target,
-        /// At most [`packet::PACKET_BYTES_MAX`] bytes.
-        bytes: Vec<u8>,
+        /// For whom.
+        envelope: Envelope,
+        /// At most [`crate::frame::BODY_BYTES_MAX`] bytes.
+        body: Arc<[u8]>,
+    },
+    /// Ask over TCP: send the packet, take one packet as the answer. A refused connection is
+    /// [`Evidence::Refused`].
+    Dial {
+        /// `host:port` of the node's membership listener.
+        name: String,
+        /// Who is asked.
+        to: NodeId,
+        /// At most [`crate::frame::BODY_BYTES_MAX`] bytes.
+        body: Arc<[u8]>,
     },
     /// Tell the subscribers.
     Emit(Event),
@@ -83,16 +115,20 @@ pub enum Effect {
 /// One node's part of the protocol. Times are durations since any fixed moment.
 pub struct Core {
     id: NodeId,
-    cluster: u64,
     tuning: Tuning,
     rng: StdRng,
+    secret: u64,
     now: Duration,
     me: Peer,
     table: Table,
     timers: Timers,
     queue: Queue,
     probing: Probing,
+    relays: Relays,
+    suspicions: Suspicions,
+    health: Health,
     joining: Joining,
+    giving: Giving,
     leaving: bool,
     superseded: bool,
     changed: bool,
@@ -100,43 +136,38 @@ pub struct Core {
 }
 
 impl Core {
-    /// A node that knows nobody yet; it wants to be woken at once.
-    pub fn new(config: Config, seed: u64) -> Self {
-        let me = Peer {
-            generation: config.generation,
-            incarnation: 0,
-            state: State::Alive,
-            reason: None,
-            meta_version: 1,
-            meta: Arc::new(config.meta),
-            rtt: None,
-            told_at: None,
-        };
+    /// A node that knows nobody yet; it wants to be woken at once. `now` is the moment of its start.
+    pub fn new(config: &Config, (seed, now): (u64, Duration)) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
         let mut core = Self {
             id: config.id,
-            cluster: packet::cluster_hash(&config.cluster),
             tuning: config.profile.tuning(),
-            rng: StdRng::seed_from_u64(seed),
-            now: Duration::ZERO,
-            me,
+            secret: rng.random(),
+            rng,
+            now,
+            me: own_peer(config, now),
             table: Table::default(),
             timers: Timers::default(),
             queue: Queue::default(),
             probing: Probing::default(),
-            joining: Joining::new(config.seeds),
+            relays: Relays::default(),
+            suspicions: Suspicions::default(),
+            health: Health::default(),
+            joining: Joining::new(config.seeds.clone()),
+            giving: Giving::default(),
             leaving: false,
             superseded: false,
             changed: false,
             out: Vec::new(),
         };
+        core.queue.push(core.id, Manner::Full);
+        core.timers.set(Timer::Join, now);
         core.schedule();
         core
     }
 
     /// The first rounds come at random moments, so that nodes started together do not act together.
     fn schedule(&mut self) {
-        self.queue.push(self.id);
-        self.timers.set(Timer::Join, Duration::ZERO);
         let rounds = [
             (Timer::Probe, self.tuning.probe_interval),
             (Timer::Gossip, self.tuning.gossip_interval),
@@ -145,7 +176,7 @@ impl Core {
         ];
         for (timer, interval) in rounds {
             let phase = interval.mul_f64(self.rng.random());
-            self.timers.set(timer, phase);
+            self.timers.set(timer, self.now + phase);
         }
     }
 
@@ -153,20 +184,44 @@ impl Core {
     pub fn on(&mut self, input: Input, now: Duration, out: &mut Vec<Effect>) {
         self.now = self.now.max(now);
         match input {
-            Input::Packet { from, bytes } => self.on_packet(from, &bytes),
+            Input::Packet { from, sender, body } => self.on_packet(from, sender, &body),
             Input::Timer => self.on_timers(),
             Input::Meta(meta) => self.set_meta(*meta),
             Input::Seeds(seeds) => self.set_seeds(seeds),
+            Input::Tuning(tuning) => self.set_tuning(tuning),
             Input::Leave(reason) => self.leave(reason),
-            Input::Evidence(id, Evidence::RpcOk) => self.on_contact(id),
-            Input::Evidence(id, Evidence::RpcFail) => self.start_probe(id),
+            Input::Evidence(id, evidence) => self.on_evidence(id, evidence),
         }
         out.append(&mut self.out);
+    }
+
+    fn on_evidence(&mut self, id: NodeId, evidence: Evidence) {
+        match evidence {
+            Evidence::RpcOk => self.on_contact(id),
+            Evidence::RpcFail => drop(self.start_probe(id)),
+            Evidence::Refused => self.on_refused(id),
+        }
+    }
+
+    /// What is under way goes on with the figures that it began with.
+    fn set_tuning(&mut self, tuning: Tuning) {
+        if tuning == self.tuning {
+            return;
+        }
+        self.tuning = tuning;
+        if !self.leaving {
+            self.schedule();
+        }
     }
 
     /// When it wants [`Input::Timer`].
     pub fn next_deadline(&self) -> Duration {
         self.timers.next().unwrap_or(self.now + self.tuning.reconnect_interval)
+    }
+
+    /// The process that an alias in a packet's header stands for.
+    pub fn by_alias(&self, alias: Alias) -> Option<Sender> {
+        self.table.by_alias(alias)
     }
 
     /// The view with this node in it, sorted by id.
@@ -177,6 +232,11 @@ impl Core {
         members
     }
 
+    /// One member of the view other than this node.
+    pub fn member(&self, id: NodeId) -> Option<Member> {
+        self.table.get(id).map(|peer| peer.member(id))
+    }
+
     /// Has the view changed since the last time this was asked?
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -184,12 +244,13 @@ impl Core {
 
     /// The goodbye was told as often as any news, or there is nobody to tell.
     pub fn is_goodbye_spread(&self) -> bool {
-        self.leaving && (!self.queue.contains(self.id) || self.table.live().next().is_none())
+        self.leaving && (!self.queue.contains(self.id) || self.table.live().is_empty())
     }
 
-    fn on_packet(&mut self, from: SocketAddr, bytes: &[u8]) {
-        match packet::open(bytes, self.cluster) {
-            Ok((envelope, records)) => self.on_envelope(from, envelope, records),
+    fn on_packet(&mut self, from: Target, sender: Sender, bytes: &[u8]) {
+        match body::open(bytes) {
+            _ if sender.id == self.id => self.drop_packet(Refusal::Own),
+            Ok((message, records)) => self.on_body((from, sender), &message, records),
             Err(refusal) => self.drop_packet(refusal),
         }
     }
@@ -198,36 +259,37 @@ impl Core {
         self.out.push(Effect::Dropped(refusal));
     }
 
-    fn on_envelope(&mut self, from: SocketAddr, envelope: Envelope, records: Records<'_>) {
-        if envelope.from == self.id {
-            return self.drop_packet(Refusal::Own);
-        }
-        let softly = matches!(envelope.message, Message::Sync { .. });
+    fn on_body(&mut self, (from, sender): (Target, Sender), message: &Message, records: Records<'_>) {
+        let view_of = matches!(message, Message::View).then_some(sender.id);
         for record in records {
             match record {
-                Ok(record) => self.learn(record, softly),
+                Ok(record) => self.learn(record, view_of),
                 Err(refusal) => self.drop_packet(refusal),
             }
         }
-        self.on_message(from, &envelope);
-        self.correct_sender(from, &envelope);
+        self.on_message((from.clone(), sender), message);
+        self.correct_sender(from, sender);
     }
 
-    fn on_message(&mut self, from: SocketAddr, envelope: &Envelope) {
-        match envelope.message {
-            Message::Ping { seq, to } => self.on_ping(from, envelope, (seq, to)),
-            Message::Ack { seq, about, generation, stranger: false } => self.on_ack(seq, (about, generation)),
-            Message::Ack { seq, about, generation, stranger: true } => {
-                self.on_ack_of_stranger(from, seq, (about, generation))
-            }
-            Message::PingReq { seq, target } => self.on_ping_req(from, seq, target),
-            Message::Gossip {} => (),
-            Message::Sync { want } => self.on_sync(from, want),
+    fn on_message(&mut self, (from, sender): (Target, Sender), message: &Message) {
+        let id = sender.id;
+        match message {
+            Message::Ping { seq } => self.on_ping(from, sender, *seq),
+            Message::Ack { seq, stranger } => self.on_ack((from, sender), (*seq, *stranger)),
+            Message::PingReq { seq, target } => self.on_ping_req((from, id), (*seq, *target)),
+            Message::Relayed { seq, about, generation } => self.on_relayed(*seq, (*about, *generation)),
+            Message::Nack { seq, about } => self.count_nack(*seq, *about),
+            Message::Gossip => (),
+            Message::Digest { digests } => self.on_digest((from, id), digests),
+            Message::Differ { buckets, mask, proof } => self.on_differ((from, id), (*buckets, *mask, *proof)),
+            Message::Pull { buckets, mask, proof } => self.on_pull((from, id), (*buckets, *mask, *proof)),
+            Message::View => self.note_joined(),
         }
     }
 
     fn on_timers(&mut self) {
         while let Some((due, timer)) = self.timers.pop(self.now) {
+            self.note_lateness(due);
             match timer.judges() && self.is_late(due) {
                 true => self.timers.set(timer, self.now + self.tuning.probe_interval),
                 false => self.on_timer(timer),
@@ -235,16 +297,12 @@ impl Core {
         }
     }
 
-    /// This process was stalled: answers may lie unread, so nobody is judged until they had a chance to be read.
-    fn is_late(&self, due: Duration) -> bool {
-        self.now.saturating_sub(due) > self.tuning.probe_timeout
-    }
-
     fn on_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Probe => self.probe_round(),
             Timer::ProbeIndirect(seq) => self.probe_indirectly(seq),
             Timer::ProbeEnd(seq) => self.end_probe(seq),
+            Timer::Nack(seq) => self.nack(seq),
             Timer::Relay(seq) => self.end_relay(seq),
             Timer::Chase(id) => self.chase(id),
             Timer::Suspicion(id) => self.declare_dead(id),
@@ -263,12 +321,37 @@ impl Core {
 
     /// Live nodes with this one.
     fn size(&self) -> usize {
-        self.table.live().count() + 1
+        self.table.live().len() + 1
+    }
+
+    fn random_below(&mut self, bound: usize) -> usize {
+        match bound {
+            0 => 0,
+            _ => self.rng.random_range(0..bound),
+        }
     }
 
     /// Up to `most` random live members that pass.
     fn some_live(&mut self, most: usize, pass: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
-        let mut ids: Vec<_> = self.table.live().map(|(id, _)| id).filter(|id| pass(*id)).collect();
+        match most.saturating_mul(4) < self.table.live().len() {
+            true => self.draw_live(most, pass),
+            false => self.shuffle_live(most, pass),
+        }
+    }
+
+    /// A few of many.
+    fn draw_live(&mut self, most: usize, pass: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+        let mut drawn = Vec::with_capacity(most);
+        for _ in 0..most * 4 {
+            let at = self.random_below(self.table.live().len());
+            let id = self.table.live().get(at).copied();
+            drawn.extend(id.filter(|id| drawn.len() < most && !drawn.contains(id) && pass(*id)));
+        }
+        drawn
+    }
+
+    fn shuffle_live(&mut self, most: usize, pass: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+        let mut ids: Vec<_> = self.table.live().iter().copied().filter(|id| pass(*id)).collect();
         let most = most.min(ids.len());
         for at in 0..most {
             let other = self.rng.random_range(at..ids.len());
@@ -277,7 +360,48 @@ impl Core {
         ids.truncate(most);
         ids
     }
+
+    /// Puts a whole view in, as if it had been there for long: for simulations of large clusters.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn preload(&mut self, records: impl IntoIterator<Item = body::Record>) {
+        for record in records {
+            self.table.merge(&record, self.now);
+            if let Some(peer) = self.table.get_mut(record.id) {
+                peer.knows_me = true;
+            }
+        }
+        self.queue = Queue::default();
+        self.note_joined();
+    }
+
+    /// Members known, and entries in everything else that grows.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn load(&self) -> (usize, usize) {
+        (self.table.iter().count(), self.timers.len() + self.queue.len() + self.relays.len())
+    }
+
+    /// What this node says about itself.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn own_record(&self) -> body::Record {
+        self.me.full(self.id)
+    }
+}
+
+fn own_peer(config: &Config, now: Duration) -> Peer {
+    let (by, reason, meta) = (None, None, Some(Arc::new(config.meta.clone())));
+    let (id, generation) = (config.id, config.generation);
+    let record = body::Record {
+        id,
+        generation,
+        incarnation: 0,
+        state: State::Alive,
+        meta_version: 1,
+        by,
+        reason,
+        meta,
+    };
+    Peer::new(&record, Arc::new(config.meta.clone()), now)
 }
 
 #[cfg(test)]
-mod sim_test;
+mod core_test;

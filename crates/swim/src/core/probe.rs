@@ -1,40 +1,29 @@
-//! Asking members whether they are there: directly, through others, and again while they are suspected.
+//! Asking members whether they are there: directly, then again, through others and over TCP.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use rand::RngExt as _;
 
 use muster_wire::{Generation, NodeId};
 
+use crate::body::Message;
+use crate::frame::Sender;
 use crate::model::State;
-use crate::packet::{Envelope, Message, Refusal};
 
-use super::beliefs::CHASERS;
 use super::timers::Timer;
-use super::{Core, Target};
+use super::{Core, Effect, Target};
 
 /// Probes under way at the same time: one by turn, the rest on evidence.
 const PROBES_MAX: usize = 32;
-/// Pings under way for others.
-const RELAYS_MAX: usize = 1024;
-/// The `seq` of pings whose answer matters only for the news it carries.
-const SEQ_UNWATCHED: u64 = 0;
 
 #[derive(Clone, Copy)]
 struct Probe {
-    target: NodeId,
-    generation: Generation,
+    target: Sender,
     sent: Duration,
+    /// Others were asked, so an answer says nothing about the round trip.
     indirect: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Relay {
-    asker: SocketAddr,
-    seq: u64,
-    target: NodeId,
+    asked: u32,
+    nacks: u32,
+    refused: bool,
 }
 
 #[derive(Default)]
@@ -42,24 +31,23 @@ pub(super) struct Probing {
     /// Members still to be probed in this round, the next one last.
     order: Vec<NodeId>,
     probes: BTreeMap<u64, Probe>,
-    relays: BTreeMap<u64, Relay>,
     seq: u64,
 }
 
 impl Probing {
-    fn next_seq(&mut self) -> u64 {
+    pub(super) fn next_seq(&mut self) -> u64 {
         self.seq += 1;
         self.seq
     }
 
-    fn is_probing(&self, id: NodeId) -> bool {
-        self.probes.values().any(|probe| probe.target == id)
+    fn of(&self, id: NodeId) -> Option<u64> {
+        self.probes.iter().find(|(_, probe)| probe.target.id == id).map(|(seq, _)| *seq)
     }
 }
 
 impl Core {
     pub(super) fn probe_round(&mut self) {
-        self.timers.set(Timer::Probe, self.now + self.tuning.probe_interval);
+        self.timers.set(Timer::Probe, self.now + self.scaled(self.tuning.probe_interval));
         if let Some(target) = self.next_target() {
             self.start_probe(target);
         }
@@ -90,123 +78,106 @@ impl Core {
         self.probing.order.insert(at, id);
     }
 
-    pub(super) fn random_below(&mut self, bound: usize) -> usize {
-        match bound {
-            0 => 0,
-            _ => self.rng.random_range(0..bound),
+    /// Probes one member now, unless it is being probed already. Gives the number of its probe.
+    pub(super) fn start_probe(&mut self, target: NodeId) -> Option<u64> {
+        if let Some(seq) = self.probing.of(target) {
+            return Some(seq);
         }
+        let peer = self.table.get(target).filter(|peer| peer.state.is_live())?;
+        let target = Sender { id: target, generation: peer.generation };
+        if self.leaving || self.probing.probes.len() >= PROBES_MAX {
+            return None;
+        }
+        Some(self.open_probe(target))
     }
 
-    /// Probes one member now, unless it is being probed already.
-    pub(super) fn start_probe(&mut self, target: NodeId) {
-        let Some(peer) = self.table.get(target).filter(|peer| peer.state.is_live()) else { return };
-        let probe = Probe { target, generation: peer.generation, sent: self.now, indirect: false };
-        if self.leaving || self.probing.is_probing(target) || self.probing.probes.len() >= PROBES_MAX {
-            return;
-        }
+    fn open_probe(&mut self, target: Sender) -> u64 {
+        let probe = Probe { target, sent: self.now, indirect: false, asked: 0, nacks: 0, refused: false };
         let seq = self.probing.next_seq();
         self.probing.probes.insert(seq, probe);
-        self.timers.set(Timer::ProbeIndirect(seq), self.now + self.tuning.probe_timeout);
-        self.timers.set(Timer::ProbeEnd(seq), self.now + self.tuning.probe_interval);
-        self.ping(target, seq);
+        self.timers.set(Timer::ProbeIndirect(seq), self.now + self.scaled(self.tuning.probe_timeout));
+        self.timers.set(Timer::ProbeEnd(seq), self.now + self.scaled(self.tuning.probe_interval));
+        self.ping(target.id, seq);
+        seq
     }
 
     /// A suspect is told first of its suspicion.
-    fn ping(&mut self, target: NodeId, seq: u64) {
-        let suspected = self.table.get(target).is_some_and(|peer| peer.state == State::Suspect);
-        let message = Message::Ping { seq, to: target };
-        match suspected {
-            true => self.send_to_member(target, message, &[target]),
-            false => self.send_to_member(target, message, &[]),
-        }
+    pub(super) fn ping(&mut self, target: NodeId, seq: u64) {
+        let told = self.told_first(target);
+        self.send_to_member(target, Message::Ping { seq }, &told);
     }
 
-    /// No direct answer: ask through others, and once more directly.
+    fn told_first(&self, target: NodeId) -> Vec<NodeId> {
+        let suspected = self.table.get(target).filter(|peer| peer.state == State::Suspect);
+        suspected.map(|_| target).into_iter().collect()
+    }
+
+    /// Asks over TCP, with the same words.
+    pub(super) fn dial(&mut self, target: NodeId, seq: u64) {
+        let Some(peer) = self.table.get(target).filter(|_| self.tuning.is_asked_reliably) else { return };
+        let name = peer.meta.swim.clone();
+        let told = self.told_first(target);
+        let body = self.body(&Message::Ping { seq }, &told);
+        self.out.push(Effect::Dial { name, to: target, body });
+    }
+
+    /// No direct answer: ask through others, over TCP, and once more directly.
     pub(super) fn probe_indirectly(&mut self, seq: u64) {
-        let Some(probe) = self.probing.probes.get_mut(&seq) else { return };
-        probe.indirect = true;
-        let target = probe.target;
-        self.ping(target, seq);
-        for relay in self.some_live(self.tuning.indirect_probes, |id| id != target) {
+        let Some(target) = self.probing.probes.get(&seq).map(|probe| probe.target.id) else { return };
+        if let Some(peer) = self.table.get_mut(target) {
+            peer.knows_me = false;
+        }
+        if self.tuning.is_asked_twice {
+            self.ping(target, seq);
+        }
+        self.dial(target, seq);
+        let relays = self.some_live(self.tuning.indirect_probes, |id| id != target);
+        if let Some(probe) = self.probing.probes.get_mut(&seq) {
+            probe.indirect = true;
+            probe.asked = relays.len() as u32;
+        }
+        for relay in relays {
             self.send_to_member(relay, Message::PingReq { seq, target }, &[]);
         }
     }
 
     pub(super) fn end_probe(&mut self, seq: u64) {
         let Some(probe) = self.probing.probes.remove(&seq) else { return };
-        let held = self.table.get(probe.target).map(|peer| peer.generation);
-        if held == Some(probe.generation) {
-            self.find(probe.target, State::Suspect);
+        self.timers.cancel(Timer::ProbeIndirect(seq));
+        let illness = match probe.asked {
+            0 => 1,
+            asked => asked.saturating_sub(probe.nacks),
+        };
+        self.fall_ill(illness);
+        let held = self.table.get(probe.target.id).map(|peer| peer.generation);
+        if held == Some(probe.target.generation) {
+            self.condemn(&probe);
         }
     }
 
-    pub(super) fn end_relay(&mut self, seq: u64) {
-        self.probing.relays.remove(&seq);
-    }
-
-    /// While a member is suspected, a few holders of the suspicion ask it again, so that it can refute in time.
-    pub(super) fn chase(&mut self, id: NodeId) {
-        if self.table.get(id).is_none_or(|peer| peer.state != State::Suspect) {
-            return;
-        }
-        self.timers.set(Timer::Chase(id), self.next_chase());
-        let share = CHASERS / self.size() as f64;
-        if self.rng.random_bool(share.min(1.0)) {
-            self.ping(id, SEQ_UNWATCHED);
+    fn condemn(&mut self, probe: &Probe) {
+        self.find(probe.target.id, State::Suspect);
+        if probe.refused {
+            self.shorten(probe.target.id);
         }
     }
 
-    pub(super) fn on_ping(&mut self, from: SocketAddr, envelope: &Envelope, (seq, to): (u64, NodeId)) {
-        if to != self.id {
-            return self.drop_packet(Refusal::Misaddressed);
-        }
-        let known = self.table.get(envelope.from).map(|peer| peer.generation);
-        let stranger = known < Some(envelope.generation);
-        let ack = Message::Ack { seq, about: self.id, generation: self.me.generation, stranger };
-        self.send(Target::Address(from), ack, &[]);
-    }
-
-    /// Only known members are pinged for others: nobody is made to send where a stranger points.
-    pub(super) fn on_ping_req(&mut self, asker: SocketAddr, seq: u64, target: NodeId) {
-        if self.probing.relays.len() >= RELAYS_MAX {
-            return self.drop_packet(Refusal::Busy);
-        }
-        if !self.table.is_live(target) {
-            return;
-        }
-        let own = self.probing.next_seq();
-        self.probing.relays.insert(own, Relay { asker, seq, target });
-        self.timers.set(Timer::Relay(own), self.now + self.tuning.probe_interval);
-        self.ping(target, own);
-    }
-
-    pub(super) fn on_ack(&mut self, seq: u64, about: (NodeId, Generation)) {
-        self.answer_probe(seq, about);
-        self.answer_relay(seq, about);
-    }
-
-    /// The asked node does not know this one: it is told who asked.
-    pub(super) fn on_ack_of_stranger(&mut self, from: SocketAddr, seq: u64, about: (NodeId, Generation)) {
-        self.on_ack(seq, about);
-        self.send(Target::Address(from), Message::Gossip {}, &[self.id]);
-    }
-
-    fn answer_probe(&mut self, seq: u64, about: (NodeId, Generation)) {
+    /// The one that was asked is alive. `via` another one: not for the round trip.
+    pub(super) fn answer_probe(&mut self, seq: u64, about: Sender) {
         let probe = self.probing.probes.get(&seq).copied();
-        let Some(probe) = probe.filter(|probe| (probe.target, probe.generation) == about) else { return };
+        let Some(probe) = probe.filter(|probe| probe.target == about) else { return };
         self.finish_probe(seq);
+        self.recover();
         if !probe.indirect {
-            self.note_rtt(probe.target, self.now.saturating_sub(probe.sent));
+            self.note_rtt(about.id, self.now.saturating_sub(probe.sent));
         }
     }
 
-    fn answer_relay(&mut self, seq: u64, (about, generation): (NodeId, Generation)) {
-        let relay = self.probing.relays.get(&seq).copied();
-        let Some(relay) = relay.filter(|relay| relay.target == about) else { return };
-        self.probing.relays.remove(&seq);
-        self.timers.cancel(Timer::Relay(seq));
-        let ack = Message::Ack { seq: relay.seq, about, generation, stranger: false };
-        self.send(Target::Address(relay.asker), ack, &[]);
+    pub(super) fn count_nack(&mut self, seq: u64, about: NodeId) {
+        let probe = self.probing.probes.get_mut(&seq).filter(|probe| probe.target.id == about);
+        if let Some(probe) = probe {
+            probe.nacks += 1;
+        }
     }
 
     fn finish_probe(&mut self, seq: u64) {
@@ -223,11 +194,41 @@ impl Core {
 
     /// Other traffic was answered: as good as an ack. A suspicion starts anew, since only its owner can end it.
     pub(super) fn on_contact(&mut self, id: NodeId) {
-        let answered: Vec<_> =
-            self.probing.probes.iter().filter(|(_, probe)| probe.target == id).map(|(seq, _)| *seq).collect();
-        answered.into_iter().for_each(|seq| self.finish_probe(seq));
-        if self.table.get(id).is_some_and(|peer| peer.state == State::Suspect) {
-            self.timers.set(Timer::Suspicion(id), self.now + self.suspicion());
+        if let Some(seq) = self.probing.of(id) {
+            self.finish_probe(seq);
+            self.recover();
         }
+        self.restart_suspicion(id);
+    }
+
+    /// Nobody listens at its address. If it does not answer a probe either, it is gone.
+    pub(super) fn on_refused(&mut self, id: NodeId) {
+        if self.table.get(id).is_some_and(|peer| peer.state == State::Suspect) {
+            return self.shorten(id);
+        }
+        let Some(seq) = self.start_probe(id) else { return };
+        let Some(probe) = self.probing.probes.get_mut(&seq) else { return };
+        probe.refused = true;
+        let end = probe.sent + self.tuning.probe_timeout * 2;
+        self.timers.set_earlier(Timer::ProbeEnd(seq), end.max(self.now));
+    }
+
+    pub(super) fn on_ping(&mut self, from: Target, sender: Sender, seq: u64) {
+        let stranger = self.table.get(sender.id).is_none_or(|peer| peer.generation < sender.generation);
+        self.send(from, (Some(sender.id), Message::Ack { seq, stranger }), &[]);
+    }
+
+    pub(super) fn on_ack(&mut self, (from, sender): (Target, Sender), (seq, stranger): (u64, bool)) {
+        self.answer_probe(seq, sender);
+        self.answer_relay(seq, sender);
+        let Some(peer) = self.table.get_mut(sender.id) else { return };
+        peer.knows_me = !stranger & (peer.generation == sender.generation);
+        if stranger {
+            self.send(from, (Some(sender.id), Message::Gossip), &[self.id]);
+        }
+    }
+
+    pub(super) fn on_relayed(&mut self, seq: u64, (about, generation): (NodeId, Generation)) {
+        self.answer_probe(seq, Sender { id: about, generation });
     }
 }

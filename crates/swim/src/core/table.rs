@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use muster_wire::{Generation, NodeId};
 
-use crate::model::{Event, LeaveReason, Member, Meta, State};
-use crate::packet::Record;
+use crate::body::Record;
+use crate::frame::{Alias, Sender};
+use crate::model::{LeaveReason, Member, Meta, State};
 
 /// Members known at the same time; more are not taken in.
 pub const MEMBERS_MAX: usize = 16_384;
+/// A belief that is further ahead is not believed: nobody refutes that often at once, and a forged one near the end
+/// of the numbers could never be refuted.
+pub(super) const INCARNATION_JUMP_MAX: u32 = 1 << 16;
 
 /// The belief about one node.
 #[derive(Clone, Debug)]
@@ -20,23 +24,31 @@ pub(crate) struct Peer {
     pub(crate) incarnation: u32,
     pub(crate) state: State,
     pub(crate) reason: Option<LeaveReason>,
+    /// Who found it silent, the latest heard of.
+    pub(crate) by: Option<NodeId>,
     pub(crate) meta_version: u32,
     pub(crate) meta: Arc<Meta>,
+    pub(crate) since: Duration,
     pub(crate) rtt: Option<Duration>,
+    /// It has answered as one who knows this process: the alias is enough.
+    pub(crate) knows_me: bool,
     /// When it was last told that it is held dead.
     pub(crate) told_at: Option<Duration>,
 }
 
 impl Peer {
-    fn new(record: &Record, meta: Arc<Meta>) -> Self {
+    pub(super) fn new(record: &Record, meta: Arc<Meta>, now: Duration) -> Self {
         Self {
             generation: record.generation,
             incarnation: record.incarnation,
             state: record.state,
             reason: record.reason,
+            by: record.by,
             meta_version: record.meta_version,
             meta,
+            since: now,
             rtt: None,
+            knows_me: false,
             told_at: None,
         }
     }
@@ -49,6 +61,7 @@ impl Peer {
             state: self.state,
             meta: self.meta.clone(),
             meta_version: self.meta_version,
+            since: self.since,
             rtt: self.rtt,
         }
     }
@@ -60,8 +73,9 @@ impl Peer {
             generation: self.generation,
             incarnation: self.incarnation,
             state: self.state,
-            reason: self.reason,
             meta_version: self.meta_version,
+            by: self.by.filter(|_| matches!(self.state, State::Suspect | State::Dead)),
+            reason: self.reason,
             meta: None,
         }
     }
@@ -71,39 +85,71 @@ impl Peer {
         Record { meta: Some(self.meta.clone()), ..self.brief(id) }
     }
 
-    fn advance_meta(&mut self, record: &Record) -> bool {
-        let newer = record.meta.as_ref().filter(|_| record.meta_version > self.meta_version);
-        let Some(meta) = newer else { return false };
-        self.meta = meta.clone();
-        self.meta_version = record.meta_version;
-        true
+    fn advance_meta(&mut self, record: &Record) -> Option<u32> {
+        let newer = record.meta.as_ref().filter(|_| record.meta_version > self.meta_version)?;
+        self.meta = newer.clone();
+        Some(std::mem::replace(&mut self.meta_version, record.meta_version))
     }
 
-    fn advance_state(&mut self, record: &Record) -> bool {
+    fn advance_state(&mut self, record: &Record, now: Duration) -> bool {
         if (record.incarnation, record.state) <= (self.incarnation, self.state) {
             return false;
+        }
+        if self.state != record.state {
+            self.since = now;
         }
         self.incarnation = record.incarnation;
         self.state = record.state;
         self.reason = record.reason;
+        self.by = record.by;
         true
     }
 }
 
+/// What was believed before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Before {
+    pub(crate) generation: Generation,
+    pub(crate) incarnation: u32,
+    pub(crate) state: State,
+    pub(crate) since: Duration,
+}
+
+impl Before {
+    const fn of(peer: &Peer) -> Self {
+        let Peer { generation, incarnation, state, since, .. } = *peer;
+        Self { generation, incarnation, state, since }
+    }
+}
+
 /// What a record has done to the table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Merge {
     /// Nothing new.
     Ignored,
     /// It holds a process alive that is known to be dead or to have left.
     Stale,
-    /// The belief changed; `moved` unless it was the metadata only.
-    Changed { events: Vec<Event>, moved: bool },
+    /// The belief changed.
+    Changed(Change),
+}
+
+/// How a belief changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    /// `None`: the node was not known.
+    pub(crate) before: Option<Before>,
+    /// More than the metadata changed.
+    pub(crate) moved: bool,
+    /// The version of the metadata that was replaced.
+    pub(crate) meta_before: Option<u32>,
 }
 
 #[derive(Default)]
 pub(crate) struct Table {
     peers: BTreeMap<NodeId, Peer>,
+    /// Those that are alive or suspect, sorted.
+    live: Vec<NodeId>,
+    aliases: BTreeMap<Alias, Sender>,
 }
 
 impl Table {
@@ -115,8 +161,15 @@ impl Table {
         self.peers.get_mut(&id)
     }
 
+    /// The process that an alias stands for.
+    pub(crate) fn by_alias(&self, alias: Alias) -> Option<Sender> {
+        self.aliases.get(&alias).copied()
+    }
+
     pub(crate) fn forget(&mut self, id: NodeId) {
-        self.peers.remove(&id);
+        let forgotten = self.peers.remove(&id);
+        forgotten.and_then(|peer| self.aliases.remove(&sender(id, &peer).alias()));
+        self.index(id);
     }
 
     /// All, in the order of their ids.
@@ -124,9 +177,9 @@ impl Table {
         self.peers.iter().map(|(id, peer)| (*id, peer))
     }
 
-    /// Those that are alive or suspect.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.iter().filter(|(_, peer)| peer.state.is_live())
+    /// Those that are alive or suspect, sorted.
+    pub(crate) fn live(&self) -> &[NodeId] {
+        &self.live
     }
 
     pub(crate) fn is_live(&self, id: NodeId) -> bool {
@@ -134,39 +187,76 @@ impl Table {
     }
 
     /// Merges one belief in.
-    pub(crate) fn merge(&mut self, record: &Record) -> Merge {
-        let Some(peer) = self.peers.get_mut(&record.id) else { return self.adopt(record) };
+    pub(crate) fn merge(&mut self, record: &Record, now: Duration) -> Merge {
+        let merged = self.merge_one(record, now);
+        if let Merge::Changed(Change { moved: true, .. }) = merged {
+            self.index(record.id);
+        }
+        merged
+    }
+
+    fn merge_one(&mut self, record: &Record, now: Duration) -> Merge {
+        let Some(peer) = self.peers.get_mut(&record.id) else { return self.adopt(record, now) };
         match record.generation.cmp(&peer.generation) {
             std::cmp::Ordering::Less => Merge::Ignored,
-            std::cmp::Ordering::Equal => advance(peer, record),
-            std::cmp::Ordering::Greater => replace(peer, record),
+            std::cmp::Ordering::Equal => advance(peer, record, now),
+            std::cmp::Ordering::Greater => self.replace(record, now),
         }
     }
 
     /// A node not heard of before. The dead are not taken in: they would wander from table to table for ever.
-    fn adopt(&mut self, record: &Record) -> Merge {
+    fn adopt(&mut self, record: &Record, now: Duration) -> Merge {
         let Some(meta) = record.meta.clone().filter(|_| record.state.is_live()) else {
             return Merge::Ignored;
         };
         if self.peers.len() >= MEMBERS_MAX {
             return Merge::Ignored;
         }
-        let peer = Peer::new(record, meta);
-        let events = birth(record.id, &peer);
+        self.put(record, meta, now);
+        Merge::Changed(Change { before: None, moved: true, meta_before: None })
+    }
+
+    /// Another process of the same node: the one before is gone, whatever was believed about it.
+    fn replace(&mut self, record: &Record, now: Duration) -> Merge {
+        let Some(peer) = self.peers.get(&record.id) else { return Merge::Ignored };
+        let Some(meta) = meta_of_successor(peer, record) else { return Merge::Ignored };
+        let before = Before::of(peer);
+        self.aliases.remove(&sender(record.id, peer).alias());
+        self.put(record, meta, now);
+        Merge::Changed(Change { before: Some(before), moved: true, meta_before: None })
+    }
+
+    fn put(&mut self, record: &Record, meta: Arc<Meta>, now: Duration) {
+        let peer = Peer::new(record, meta, now);
+        let sender = sender(record.id, &peer);
+        self.aliases.insert(sender.alias(), sender);
         self.peers.insert(record.id, peer);
-        Merge::Changed { events, moved: true }
+    }
+
+    /// Keeps `live` as the table says.
+    fn index(&mut self, id: NodeId) {
+        match (self.live.binary_search(&id), self.is_live(id)) {
+            (Err(at), true) => self.live.insert(at, id),
+            (Ok(at), false) => drop(self.live.remove(at)),
+            _ => (),
+        }
     }
 }
 
+const fn sender(id: NodeId, peer: &Peer) -> Sender {
+    Sender { id, generation: peer.generation }
+}
+
 /// Another belief about the same process.
-fn advance(peer: &mut Peer, record: &Record) -> Merge {
-    let before = peer.state;
-    let told = peer.advance_meta(record);
-    let moved = peer.advance_state(record);
-    let mut events = transition(record.id, before, peer);
-    events.extend(update(record.id, peer).filter(|_| told && before.is_live()));
-    match told || moved {
-        true => Merge::Changed { events, moved },
+fn advance(peer: &mut Peer, record: &Record, now: Duration) -> Merge {
+    if record.incarnation > peer.incarnation.saturating_add(INCARNATION_JUMP_MAX) {
+        return Merge::Ignored;
+    }
+    let before = Before::of(peer);
+    let meta_before = peer.advance_meta(record);
+    let moved = peer.advance_state(record, now);
+    match moved | meta_before.is_some() {
+        true => Merge::Changed(Change { before: Some(before), moved, meta_before }),
         false => unchanged(record, peer),
     }
 }
@@ -178,49 +268,10 @@ fn unchanged(record: &Record, peer: &Peer) -> Merge {
     }
 }
 
-/// Another process of the same node: the one before is gone, whatever was believed about it.
-fn replace(peer: &mut Peer, record: &Record) -> Merge {
-    let Some(meta) = meta_of_successor(peer, record) else { return Merge::Ignored };
-    let mut events = Vec::new();
-    if peer.state.is_live() {
-        events.push(Event::Dead { id: record.id, generation: peer.generation });
-    }
-    *peer = Peer::new(record, meta);
-    events.extend(birth(record.id, peer));
-    Merge::Changed { events, moved: true }
-}
-
 /// A live successor is nothing without its addresses; for a dead one the old ones do.
 fn meta_of_successor(peer: &Peer, record: &Record) -> Option<Arc<Meta>> {
     match record.state.is_live() {
         true => record.meta.clone(),
         false => Some(record.meta.clone().unwrap_or_else(|| peer.meta.clone())),
-    }
-}
-
-fn update(id: NodeId, peer: &Peer) -> Option<Event> {
-    peer.state.is_live().then(|| Event::Update { member: peer.member(id) })
-}
-
-/// The events of a process that is new in the view.
-fn birth(id: NodeId, peer: &Peer) -> Vec<Event> {
-    let generation = peer.generation;
-    match peer.state {
-        State::Alive => vec![Event::Join { member: peer.member(id) }],
-        State::Suspect => vec![Event::Join { member: peer.member(id) }, Event::Suspect { id, generation }],
-        State::Dead | State::Left => Vec::new(),
-    }
-}
-
-fn transition(id: NodeId, before: State, peer: &Peer) -> Vec<Event> {
-    let generation = peer.generation;
-    let reason = peer.reason.unwrap_or(LeaveReason::Shutdown);
-    match (before, peer.state) {
-        (State::Alive, State::Suspect) => vec![Event::Suspect { id, generation }],
-        (State::Suspect, State::Alive) => vec![Event::Alive { id, generation }],
-        (State::Alive | State::Suspect, State::Dead) => vec![Event::Dead { id, generation }],
-        (State::Alive | State::Suspect, State::Left) => vec![Event::Leave { id, generation, reason }],
-        (State::Dead | State::Left, State::Alive | State::Suspect) => birth(id, peer),
-        _ => Vec::new(),
     }
 }

@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     ProbeIndirect(u64),
     /// The probe was not answered at all.
     ProbeEnd(u64),
+    /// A relayed ping was not answered in time: its asker is told.
+    Nack(u64),
     /// A relayed ping is no longer waited for.
     Relay(u64),
     /// Ask a suspect again.
@@ -53,6 +55,13 @@ impl Timers {
         self.due.insert((at, timer));
     }
 
+    /// Sets a timer unless it is due before that.
+    pub(crate) fn set_earlier(&mut self, timer: Timer, at: Duration) {
+        if self.at.get(&timer).is_none_or(|set| at < *set) {
+            self.set(timer, at);
+        }
+    }
+
     pub(crate) fn cancel(&mut self, timer: Timer) {
         if let Some(at) = self.at.remove(&timer) {
             self.due.remove(&(at, timer));
@@ -68,5 +77,10 @@ impl Timers {
 
     pub(crate) fn next(&self) -> Option<Duration> {
         self.due.first().map(|(at, _)| *at)
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
     }
 }

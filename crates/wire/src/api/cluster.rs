@@ -89,7 +89,10 @@ pub struct MemberView {
     pub generation: u64,
     /// The failure detector's.
     pub incarnation: u64,
-    /// Of the last probe.
+    /// When `state` was last changed here, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The smoothed round trip of its direct answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<f64>,
     /// Its number in its cluster.
@@ -98,6 +101,35 @@ pub struct MemberView {
     /// Groups with a replica on it, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<u64>,
+}
+
+/// One event of `GET /v1/members/events`: a change of the failure detector's view of the node that was asked.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MemberEvent {
+    /// Events of one process of the node are counted; a gap is what a slow reader has missed.
+    pub seq: u64,
+    /// When it was told, RFC 3339.
+    pub at: String,
+    /// `member` for each member at the beginning, then `join`, `suspect`, `alive`, `leave`, `dead`, `update`,
+    /// `self_health`, `mass_suspicion`, `self_dead` or `lagged`.
+    pub event: String,
+    /// Whom it is about; absent for what concerns the asked node or all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its configured name, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its process start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The failure detector's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<u64>,
+    /// What it is now: `alive`, `suspect`, `left` or `dead`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The rest, for people.
+    pub detail: String,
 }
 
 /// One item of `GET /v1/groups`, and `GET /v1/groups/{job}`.

@@ -172,6 +172,7 @@ fn swim(me: &NodeRef) -> muster_swim::Config {
             ..Meta::default()
         },
         profile: Profile::Test,
+        keys: muster_swim::KeyRing::default(),
     }
 }
 
