@@ -1,5 +1,6 @@
 //! `cargo xtask bench [submit|jobs|failover|large|churn]`: builds with optimisations and measures a cluster of processes.
 //! `cargo xtask bench groups [NAMES…]`: the same for hosting many groups alone, beside etcd.
+//! `cargo xtask bench swim [--seeds N] [--hours H] [PART…]`: failure detectors in one simulator.
 
 use anyhow::Context;
 
@@ -11,14 +12,35 @@ use crate::verdict::Verdict;
 const BUILD: &[&str] = &["build", "--release", "-p", "muster-tests", "--bins"];
 const RUN: &[&str] = &["run", "--release", "--quiet", "-p", "muster-tests", "--bin", "muster-bench", "--"];
 
-/// Runs the bench program with the names given, or all of it.
+const SWIM: &[&str] = &[
+    "run",
+    "--release",
+    "--quiet",
+    "--manifest-path",
+    "benches/swim/Cargo.toml",
+    "--target-dir",
+    "target/benches",
+    "--bin",
+    "swim-bench",
+    "--",
+];
+
+/// Runs the bench program with the names given, or all of it; `swim` is a program of its own.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
-    if let Some(("groups", rest)) = names.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return groups::run(rest);
+    match names.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("groups", rest)) => groups::run(rest),
+        Some(("wal", parts)) => bench_wal::run(parts),
+        Some(("swim", rest)) => run_swim(rest),
+        _ => run_processes(names),
     }
-    if let Some(("wal", parts)) = names.split_first().map(|(name, parts)| (name.as_str(), parts)) {
-        return bench_wal::run(parts);
-    }
+}
+
+fn run_swim(arguments: &[String]) -> anyhow::Result<Verdict> {
+    let status = tools::cargo(SWIM).args(arguments).status().context("cannot run cargo")?;
+    Ok(Verdict::from_status(status))
+}
+
+fn run_processes(names: &[String]) -> anyhow::Result<Verdict> {
     let built = tools::cargo(BUILD).status().context("cannot run cargo")?;
     anyhow::ensure!(built.success(), "the build failed");
     let status = tools::cargo(RUN).args(names).status().context("cannot run cargo")?;

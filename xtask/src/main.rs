@@ -8,6 +8,7 @@ mod ci;
 mod complexity;
 mod faults;
 mod fix;
+mod fuzz;
 mod groups;
 mod soak;
 mod sources;
@@ -43,12 +44,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        about: "[wal [PARTS…] | submit|jobs|failover|large|churn | groups [NAMES…]]  measure processes beside the raw disk and other systems",
+        about: "[wal [PARTS…] | submit|jobs|failover|large|churn | groups [NAMES…] | swim [PARTS…]]  measure processes beside the raw disk and other systems",
         run: bench::run,
     },
     Subcommand {
         name: "soak",
-        about: "manager [SECONDS] [JOBS] [SEED] | gate [SECONDS] | properties [SEQUENCES] | groups [short|NAMES…]  hold what must hold under faults",
+        about: "manager [SECONDS] [JOBS] [SEED] | gate [SECONDS] | properties [SEQUENCES] | groups [short|NAMES…] | swim  hold what must hold under faults",
         run: soak::run,
     },
     Subcommand {
@@ -56,6 +57,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
         about: "[eio|full|power|kill]  let real files fail under the write-ahead log; needs root",
         run: faults::run,
     },
+    Subcommand { name: "fuzz", about: "swim [SECONDS]  feed random input to decoders", run: fuzz::run },
     Subcommand { name: "fix", about: "apply clippy's suggestions and format", run: fix::run },
 ];
 

@@ -1,6 +1,7 @@
 //! `cargo xtask soak manager [SECONDS] [JOBS] [SEED]`: runs a cluster of processes under faults.
 //! `cargo xtask soak gate [SECONDS]`: the same with sites as network namespaces; needs root and `ip`.
 //! `cargo xtask soak groups [short|NAMES…]`: hosts of many groups alone, under faults.
+//! `cargo xtask soak swim`: membership of five managers on a busy machine, with killed and stopped ones; four minutes.
 //! `cargo xtask soak properties [SEQUENCES]`: tries many sequences of commands on the managers' machine.
 
 use anyhow::Context;
@@ -13,6 +14,8 @@ const BUILD: &[&str] = &["build", "-p", "muster-tests", "--bins"];
 const RUN: &[&str] = &["run", "--quiet", "-p", "muster-tests", "--bin", "muster-soak", "--"];
 
 const PROPERTIES: &[&str] = &["test", "--release", "-p", "muster-manager", "--lib", "property_test"];
+const SWIM: &[&str] =
+    &["test", "-p", "muster-tests", "--test", "cluster", "--", "--ignored", "--nocapture", "soak_swim"];
 /// Sequences of a long campaign.
 const SEQUENCES: &str = "100000";
 
@@ -20,9 +23,15 @@ const SEQUENCES: &str = "100000";
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
     match names.first().map(String::as_str) {
         Some("groups") => groups::run(&[&["soak".to_owned()], &names[1..]].concat()),
+        Some("swim") => swim(),
         Some("properties") => properties(names.get(1).map_or(SEQUENCES, String::as_str)),
         _ => cluster(names),
     }
+}
+
+fn swim() -> anyhow::Result<Verdict> {
+    let status = tools::cargo(SWIM).status().context("cannot run cargo")?;
+    Ok(Verdict::from_status(status))
 }
 
 fn properties(sequences: &str) -> anyhow::Result<Verdict> {

@@ -18,9 +18,9 @@ pub use client::{Client, ClientOptions};
 pub use error::ClientError;
 pub use events::EventStream;
 pub use jobs::{ListQuery, LogQuery, Submission};
+pub use member_events::MemberEvents;
 pub use nodes::DrainWord;
 pub use parts::{ContextPlace, StatsQuery};
-pub use member_events::MemberEvents;
 
 #[cfg(test)]
 mod events_test;

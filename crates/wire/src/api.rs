@@ -29,7 +29,8 @@ pub use callback::{
     CallbackDelivery, CallbackRemoval, CallbackRequest, CallbackState, CallbackView, SIGNATURE,
 };
 pub use cluster::{
-    Cores, DatacenterHealth, DatacenterView, GroupView, MemberView, PlacedWorkerView, ReplicaView, WorkerView,
+    Cores, DatacenterHealth, DatacenterView, GroupView, MemberEvent, MemberView, PlacedWorkerView,
+    ReplicaView, WorkerView,
 };
 pub use event::{EventKind, JobEvent};
 pub use node::{CapacityHealth, GroupCounts, Health, NodeView, RaftHealth, SchedulerHealth, WorkerHealth};

@@ -17,6 +17,7 @@ mod happy;
 mod http;
 mod idempotency;
 mod managers;
+mod membership;
 mod pause;
 mod program;
 mod resources;

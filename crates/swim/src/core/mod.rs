@@ -10,6 +10,8 @@ mod gossip;
 mod health;
 mod join;
 mod news;
+#[cfg(any(test, feature = "sim"))]
+mod preload;
 mod probe;
 mod queue;
 mod relay;
@@ -359,31 +361,6 @@ impl Core {
         }
         ids.truncate(most);
         ids
-    }
-
-    /// Puts a whole view in, as if it had been there for long: for simulations of large clusters.
-    #[cfg(any(test, feature = "sim"))]
-    pub fn preload(&mut self, records: impl IntoIterator<Item = body::Record>) {
-        for record in records {
-            self.table.merge(&record, self.now);
-            if let Some(peer) = self.table.get_mut(record.id) {
-                peer.knows_me = true;
-            }
-        }
-        self.queue = Queue::default();
-        self.note_joined();
-    }
-
-    /// Members known, and entries in everything else that grows.
-    #[cfg(any(test, feature = "sim"))]
-    pub fn load(&self) -> (usize, usize) {
-        (self.table.iter().count(), self.timers.len() + self.queue.len() + self.relays.len())
-    }
-
-    /// What this node says about itself.
-    #[cfg(any(test, feature = "sim"))]
-    pub fn own_record(&self) -> body::Record {
-        self.me.full(self.id)
     }
 }
 
