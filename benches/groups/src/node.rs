@@ -145,6 +145,7 @@ fn swim_config(
             ..Meta::default()
         },
         profile: muster_swim::Profile::Lan,
+        keys: muster_swim::KeyRing::default(),
     })
 }
 
