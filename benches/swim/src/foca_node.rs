@@ -103,7 +103,7 @@ impl FocaNode {
 impl Protocol for FocaNode {
     type Event = Told;
 
-    fn packet(&mut self, (_, _): (Place, Way), body: &[u8], now: Duration, out: &mut Vec<Out<Told>>) {
+    fn packet(&mut self, (_, _, body): (Place, Way, &[u8]), now: Duration, out: &mut Vec<Out<Told>>) {
         let _ = self.foca.handle_data(body, &mut self.runtime);
         self.drain(now, out);
     }

@@ -127,9 +127,9 @@ fn crashes(options: &Options) {
 fn crash_figures<S: Subject>(seeds: u64, size: u32, loss: f64) -> (f64, f64, f64, f64) {
     let runs = each_seed(seeds, |seed| crash::<S>(seed, size, loss));
     let firsts: Vec<f64> = runs.iter().map(|run| run.first).collect();
-    let alls: Vec<f64> = runs.iter().filter(|run| run.is_complete).map(|run| run.all).collect();
+    let times: Vec<f64> = runs.iter().filter(|run| run.is_complete).map(|run| run.all).collect();
     let open = runs.iter().filter(|run| !run.is_complete).count();
-    let all = if alls.is_empty() { f64::INFINITY } else { quantile(&alls, 0.99) };
+    let all = if times.is_empty() { f64::INFINITY } else { quantile(&times, 0.99) };
     (quantile(&firsts, 0.5), quantile(&firsts, 0.99), all, open as f64)
 }
 

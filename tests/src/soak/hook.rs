@@ -19,9 +19,12 @@ const RECEIVER: TaskKind = TaskKind::new("webhook_receiver");
 const REFUSED_ONE_IN: u64 = 11;
 
 /// What was delivered, by job, in the order of arrival: sequence and token.
+type Deliveries = BTreeMap<JobId, Vec<(u64, u64)>>;
+
+/// Remembers its deliveries. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Hook {
-    got: Arc<Mutex<BTreeMap<JobId, Vec<(u64, u64)>>>>,
+    got: Arc<Mutex<Deliveries>>,
     count: Arc<AtomicU64>,
     stale: Arc<AtomicU64>,
 }

@@ -87,6 +87,7 @@ async fn start() -> (Cluster, Muster) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one row a case")]
 async fn every_subcommand_prints_json_that_parses() {
     let _turn = turn().await;
     let (cluster, muster) = start().await;
@@ -149,6 +150,7 @@ async fn every_subcommand_prints_json_that_parses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one row a case")]
 async fn every_exit_code_is_the_one_of_the_contract() {
     let _turn = turn().await;
     let (_cluster, muster) = start().await;

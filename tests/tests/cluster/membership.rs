@@ -73,7 +73,7 @@ async fn a_killed_manager_is_dead_to_all_and_the_program_shows_and_follows_it() 
     let row = text.lines().find(|line| line.contains("dc1-m5")).unwrap_or_default();
     assert!(row.contains("dead") && row.contains("ago"), "{text}");
     cluster.kill("dc1-m1").unwrap();
-    let followed = tokio::task::spawn_blocking(move || follow.wait_with_output()).await.unwrap().unwrap();
+    let followed = follow.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&followed.stdout).into_owned();
     assert!(text.lines().any(|line| line.contains(" member dc1-m5")), "{text}");
     assert!(text.lines().any(|line| line.contains(" dead dc1-m5")), "{text}");

@@ -1,13 +1,14 @@
 //! A node's failure detector: how it is started, what feeds it beside its own packets, and how its keys change.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use muster_consensus::{Identity, Profile};
 use muster_link::{LinkEvent, Links};
 use muster_runtime::{Clock, TaskKind, TaskScope};
 use muster_swim::{Evidence, KeyRing, Meta, Swim};
+use muster_wire::hello::Hello;
 use muster_wire::{NodeId, Role};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
@@ -54,7 +55,7 @@ fn parse_keys(path: &Path, text: &str) -> Result<KeyRing, BootError> {
 }
 
 /// A file that is missing or wrong for a while changes nothing: the keys held go on.
-async fn follow_keys(swim: &Swim, path: &PathBuf, mut text: String) {
+async fn follow_keys(swim: &Swim, path: &Path, mut text: String) {
     loop {
         tokio::time::sleep(KEYS_EVERY).await;
         let Ok(now) = read_keys(path).await else { continue };
@@ -99,12 +100,16 @@ fn report(swim: &Swim, event: &LinkEvent) {
     match event {
         LinkEvent::Up { peer, .. } => swim.report_evidence(peer.node, Evidence::RpcOk),
         LinkEvent::Down { peer, .. } => swim.report_evidence(peer.node, Evidence::RpcFail),
-        LinkEvent::Refused { peer: Some(peer), .. } => {
-            // an older process that is gone says nothing about the one that came after it
-            let is_current = swim.member(peer.node).is_none_or(|member| member.generation <= peer.generation);
-            swim.report_evidence(peer.node, if is_current { Evidence::Refused } else { Evidence::RpcFail });
-        }
+        LinkEvent::Refused { peer: Some(peer), .. } => swim.report_evidence(peer.node, refused(swim, peer)),
         LinkEvent::Refused { peer: None, .. } => (),
+    }
+}
+
+/// An older process that is gone says nothing about the one that came after it.
+fn refused(swim: &Swim, peer: &Hello) -> Evidence {
+    match swim.member(peer.node).is_none_or(|member| member.generation <= peer.generation) {
+        true => Evidence::Refused,
+        false => Evidence::RpcFail,
     }
 }
 

@@ -54,11 +54,9 @@ impl Record {
         put_varint(&mut out, u64::from(self.meta_version));
         self.by.iter().for_each(|by| put_id(&mut out, *by));
         out.extend(self.reason.map(LeaveReason::code));
-        match &self.meta {
-            Some(meta) => out.extend_from_slice(
-                &muster_wire::encode(meta).ok().filter(|meta| meta.len() <= META_BYTES_MAX)?,
-            ),
-            None => (),
+        if let Some(meta) = &self.meta {
+            let meta = muster_wire::encode(meta).ok().filter(|meta| meta.len() <= META_BYTES_MAX)?;
+            out.extend_from_slice(&meta);
         }
         Some(out)
     }

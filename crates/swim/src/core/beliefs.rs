@@ -79,10 +79,14 @@ impl Core {
         if self.is_missed(record) {
             self.queue.push(self.id, Manner::Brief);
         }
-        let is_believable = record.incarnation <= self.me.incarnation.saturating_add(INCARNATION_JUMP_MAX);
-        if !self.leaving && is_believable && self.is_outdone(record) {
+        if self.is_refutable(record) {
             self.refute(record);
         }
+    }
+
+    fn is_refutable(&self, record: &Record) -> bool {
+        let is_believable = record.incarnation <= self.me.incarnation.saturating_add(INCARNATION_JUMP_MAX);
+        !self.leaving && is_believable && self.is_outdone(record)
     }
 
     fn refute(&mut self, record: &Record) {

@@ -131,6 +131,10 @@ impl Core {
             self.ping(target, seq);
         }
         self.dial(target, seq);
+        self.ask_relays(target, seq);
+    }
+
+    fn ask_relays(&mut self, target: NodeId, seq: u64) {
         let relays = self.some_live(self.tuning.indirect_probes, |id| id != target);
         if let Some(probe) = self.probing.probes.get_mut(&seq) {
             probe.indirect = true;

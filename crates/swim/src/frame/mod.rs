@@ -162,10 +162,15 @@ impl Framer {
         if from.id == self.me.id {
             return Err(Refusal::Own);
         }
-        if is_sealed != self.keys.is_sealing() {
-            return Err(Refusal::Key);
+        match (is_sealed, self.keys.is_sealing()) {
+            (false, false) => Ok(()),
+            (true, true) => self.check_counter(header, from),
+            _ => Err(Refusal::Key),
         }
-        match is_sealed && self.windows.is_seen(from, header.counter) {
+    }
+
+    fn check_counter(&self, header: &Header<'_>, from: Sender) -> Result<(), Refusal> {
+        match self.windows.is_seen(from, header.counter) {
             true => Err(Refusal::Replay),
             false => Ok(()),
         }

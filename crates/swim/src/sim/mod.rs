@@ -70,13 +70,19 @@ pub enum Way {
     Answer,
 }
 
+/// Events and when they were told.
+pub type Story<E> = Vec<(Duration, E)>;
+
+/// A datagram: from where, where to, and what it says.
+pub type Recorded = (Place, Place, Arc<[u8]>);
+
 /// A failure detector that is a value.
 pub trait Protocol {
     /// What it tells its subscribers.
     type Event;
 
-    /// A packet has come.
-    fn packet(&mut self, from: (Place, Way), body: &[u8], now: Duration, out: &mut Vec<Out<Self::Event>>);
+    /// A packet has come: from where, how, and what it says.
+    fn packet(&mut self, packet: (Place, Way, &[u8]), now: Duration, out: &mut Vec<Out<Self::Event>>);
     /// The time of [`Protocol::deadline`] has come.
     fn timer(&mut self, now: Duration, out: &mut Vec<Out<Self::Event>>);
     /// When it wants to be woken.
@@ -155,9 +161,9 @@ pub struct World<P: Protocol> {
     /// Datagrams sent.
     pub datagrams: u64,
     /// Events of nodes that are gone.
-    pub past: Vec<(Place, Vec<(Duration, P::Event)>)>,
+    pub past: Vec<(Place, Story<P::Event>)>,
     /// The last datagrams, if kept: what a recorder on the network would have.
-    pub recorded: Option<Vec<(Place, Place, Arc<[u8]>)>>,
+    pub recorded: Option<Vec<Recorded>>,
     heap: BinaryHeap<Reverse<Due>>,
     seq: u64,
     trace: DefaultHasher,
@@ -333,7 +339,7 @@ impl<P: Protocol> World<P> {
             let (from, way) = cause;
             return self.push(wait, Happening::Packet { from, to, way, body });
         }
-        self.step_node(to, cause, |protocol, now, out| protocol.packet(cause, &body, now, out));
+        self.step_node(to, cause, |protocol, now, out| protocol.packet((cause.0, cause.1, &body), now, out));
     }
 
     /// Runs for a while.

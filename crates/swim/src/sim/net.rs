@@ -45,23 +45,26 @@ impl Net {
 
     /// When a datagram arrives; never, once or twice.
     pub(super) fn delays(&self, way: (Place, Place), bytes: usize, rng: &mut StdRng) -> Vec<Duration> {
-        let is_too_long = self.mtu > 0 && bytes > self.mtu;
-        if self.cut.contains(&way) || is_too_long {
-            return Vec::new();
+        match self.cut.contains(&way) || self.is_too_long(bytes) {
+            true => Vec::new(),
+            false => self.copies(rng),
         }
-        let copies = 1 + usize::from(self.twice > 0.0 && rng.random_bool(self.twice));
-        let mut delays = Vec::with_capacity(copies);
-        for _ in 0..copies {
-            delays.extend(self.delay(rng));
-        }
-        delays
+    }
+
+    const fn is_too_long(&self, bytes: usize) -> bool {
+        self.mtu > 0 && bytes > self.mtu
+    }
+
+    fn copies(&self, rng: &mut StdRng) -> Vec<Duration> {
+        let copies = 1 + usize::from(chance(self.twice, rng));
+        (0..copies).filter_map(|_| self.delay(rng)).collect()
     }
 
     fn delay(&self, rng: &mut StdRng) -> Option<Duration> {
-        if self.loss > 0.0 && rng.random_bool(self.loss) {
+        if chance(self.loss, rng) {
             return None;
         }
-        let late = match self.overtaken > 0.0 && rng.random_bool(self.overtaken) {
+        let late = match chance(self.overtaken, rng) {
             true => rng.random_range(OVERTAKEN_US),
             false => 0,
         };
@@ -85,6 +88,12 @@ impl Net {
         if self.cut.contains(&(from, to)) || self.cut.contains(&(to, from)) {
             return None;
         }
+        let waited = self.repeated(wait, rng)?;
+        Some(waited + Duration::from_micros(2 * rng.random_range(DELAY_US)))
+    }
+
+    /// How long was waited for segments that were lost.
+    fn repeated(&self, wait: Duration, rng: &mut StdRng) -> Option<Duration> {
         let mut waited = Duration::ZERO;
         let mut next = wait;
         while self.is_lost(rng) {
@@ -94,11 +103,16 @@ impl Net {
                 return None;
             }
         }
-        Some(waited + Duration::from_micros(2 * rng.random_range(DELAY_US)))
+        Some(waited)
     }
 
     fn is_lost(&self, rng: &mut StdRng) -> bool {
         let both = (1.0 - self.loss) * (1.0 - self.loss);
-        self.loss > 0.0 && rng.random_bool(1.0 - both)
+        chance(1.0 - both, rng)
     }
+}
+
+/// Draws nothing where there is no chance.
+fn chance(probability: f64, rng: &mut StdRng) -> bool {
+    probability > 0.0 && rng.random_bool(probability)
 }

@@ -143,7 +143,7 @@ fn read(bytes: &[u8]) -> Option<(Sender, Vec<u8>)> {
 impl Protocol for Ours {
     type Event = Event;
 
-    fn packet(&mut self, (from, way): (Place, Way), body: &[u8], now: Duration, out: &mut Vec<Out<Event>>) {
+    fn packet(&mut self, (from, way, body): (Place, Way, &[u8]), now: Duration, out: &mut Vec<Out<Event>>) {
         let Some((sender, body)) = read(body) else { return };
         let from = match way {
             Way::Datagram => Target::Address(address(from)),

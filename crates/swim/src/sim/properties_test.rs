@@ -373,14 +373,14 @@ fn property_9_a_packet_that_comes_again_changes_nothing() {
         world.net.loss = 0.0;
         world.run(secs(40.0));
         let before: Vec<_> = world.nodes.values().map(|node| view(&node.protocol)).collect();
-        let told: Vec<_> = world.nodes.values().map(|node| changes(node)).collect();
+        let told: Vec<_> = world.nodes.values().map(changes).collect();
         let recorded = world.recorded.take().unwrap_or_default();
         for packet in recorded {
             world.replay(packet);
             world.run(secs(0.005));
         }
         world.run(secs(2.0));
-        assert_eq!(world.nodes.values().map(|node| changes(node)).collect::<Vec<_>>(), told);
+        assert_eq!(world.nodes.values().map(changes).collect::<Vec<_>>(), told);
         assert_eq!(world.nodes.values().map(|node| view(&node.protocol)).collect::<Vec<_>>(), before);
     });
 }
