@@ -92,7 +92,9 @@ impl Sites {
 
 impl Drop for Sites {
     fn drop(&mut self) {
-        for name in &self.names {
+        // A namespace takes its links with it, but later: the next run may want the name before.
+        for (at, name) in self.names.iter().enumerate() {
+            let _gone = ip(&["link", "delete", &self.outer(at)]);
             let _gone = ip(&["netns", "delete", &self.namespace(name)]);
         }
         let _gone = ip(&["link", "delete", &self.bridge()]);

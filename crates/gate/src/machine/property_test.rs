@@ -75,7 +75,7 @@ fn entry_of(job: &GateJob, step: &Step, at_ms: u64) -> Entry {
             let result = workflow_result(WorkflowStatus::Completed);
             entry.with(&SetWorkflowDcResult { workflow: WorkflowIx(0), dc, dc_token, result })
         }
-        14 => unfenced.with(&CleanupOldJobs { max_age_ms: 60_000 }),
+        14 => unfenced.with(&CleanupOldJobs { max_age_ms: 60_000, unsubmitted: false }),
         15 => unfenced.with(&AssumeGateLeadership { node: who }),
         16 => unfenced.with(&TakeoverGateLeadership { node: who, expected_token: fenced }),
         17 => entry.with(&ReleaseGateLeadership { node: who, successor: Some(node(2)) }),

@@ -65,8 +65,10 @@ impl RetentionDuty {
     fn purge(&self, job: &Job) -> Result<Entry, CodecError> {
         match job.view.state.record {
             Some(_) => releases(job.view.state.clone(), entry(job))?
-                .with(&CleanupOldJobs { max_age_ms: job.view.state.retention_ms() }),
-            None => entry(job).with(&CleanupOldJobs { max_age_ms: self.register_timeout_ms }),
+                .with(&CleanupOldJobs { max_age_ms: job.view.state.retention_ms(), unsubmitted: false }),
+            None => {
+                entry(job).with(&CleanupOldJobs { max_age_ms: self.register_timeout_ms, unsubmitted: true })
+            }
         }
     }
 }

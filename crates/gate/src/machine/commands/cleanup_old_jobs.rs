@@ -12,6 +12,9 @@ use crate::machine::state::GateJob;
 pub struct CleanupOldJobs {
     /// The age, ms.
     pub max_age_ms: u64,
+    /// Only a group without a record is meant: whoever proposes it saw none, but may have looked before its replica had
+    /// caught up, and then knows nothing of the job's own retention.
+    pub unsubmitted: bool,
 }
 
 /// What became of the job.
@@ -28,7 +31,8 @@ impl Apply<GateJob> for CleanupOldJobs {
         if let Some(retired) = job.tombstone {
             return Outcome::noop(&Cleanup::Purged(retired.status));
         }
-        match ended(job).filter(|(_, at_ms)| stamp.at_ms >= at_ms.saturating_add(self.max_age_ms)) {
+        let meant = ended(job).filter(|_| !self.unsubmitted || job.record.is_none());
+        match meant.filter(|(_, at_ms)| stamp.at_ms >= at_ms.saturating_add(self.max_age_ms)) {
             Some((status, _)) => purge(job, status, stamp),
             None => Outcome::noop(&Cleanup::Kept),
         }
