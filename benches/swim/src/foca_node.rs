@@ -76,6 +76,14 @@ impl FocaNode {
         self.foca.apply_many(others, true, &mut self.runtime).unwrap();
     }
 
+    /// A node that was just loaded has timers to take over; one that has fallen out of the cluster has none.
+    fn idle(&self) -> Duration {
+        match self.set {
+            0 => Duration::ZERO,
+            _ => Duration::from_secs(1_000_000_000),
+        }
+    }
+
     fn drain(&mut self, now: Duration, out: &mut Vec<Out<Told>>) {
         while let Some((to, data)) = self.runtime.to_send() {
             let bytes = data.len();
@@ -122,7 +130,7 @@ impl Protocol for FocaNode {
     }
 
     fn deadline(&self) -> Duration {
-        self.timers.peek().map_or(Duration::ZERO, |Reverse((at, _))| *at)
+        self.timers.peek().map_or(self.idle(), |Reverse((at, _))| *at)
     }
 
     fn leave(&mut self, now: Duration, out: &mut Vec<Out<Told>>) {

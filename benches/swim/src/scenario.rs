@@ -24,10 +24,13 @@ pub fn crash<S: Subject>(seed: u64, size: Place, loss: f64) -> Crash {
     let began = world.now;
     world.crash(size);
     let knows = |world: &World<S::Node>, at: Place| !is_active(world.belief(at, size));
-    let is_first = |world: &World<S::Node>| (1..size).any(|at| knows(world, at));
     let is_all = |world: &World<S::Node>| (1..size).all(|at| knows(world, at));
-    let first = fine(&mut world, began + secs(90.0), is_first);
     let all = fine(&mut world, began + secs(90.0), is_all);
+    let told = world.nodes.values().flat_map(|node| &node.events);
+    let first =
+        told.filter(|(at, event)| *at >= began && S::death(event) == Some(size)).map(|(at, _)| *at).min();
+    let first = first.unwrap_or(world.now);
+    let all = all.max(first);
     Crash {
         first: (first - began).as_secs_f64(),
         all: (all - first).as_secs_f64(),

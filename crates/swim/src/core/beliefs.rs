@@ -17,9 +17,28 @@ use super::{Core, Target};
 const GOODBYE_NODES: usize = 32;
 
 impl Core {
+    /// Takes one record in. Who has missed a goodbye is told of it: the one that left does not answer any more.
+    pub(super) fn learn_from(
+        &mut self,
+        from: &Target,
+        sender: Sender,
+        (record, view_of): (Record, Option<NodeId>),
+    ) {
+        let (id, generation) = (record.id, record.generation);
+        let is_missed = record.state != State::Left
+            && self
+                .table
+                .get(id)
+                .is_some_and(|held| (held.generation, held.state) == (generation, State::Left));
+        self.learn(record, view_of);
+        if is_missed && self.table.get(id).is_some_and(|held| held.state == State::Left) {
+            self.send(from.clone(), (Some(sender.id), Message::Gossip), &[id]);
+        }
+    }
+
     /// Takes one record in. `from` is the sender of a part of its view, where a death may be old news from the other
     /// side of a healed partition, so a live member is only suspected and has time to refute.
-    pub(super) fn learn(&mut self, record: Record, view_of: Option<NodeId>) {
+    fn learn(&mut self, record: Record, view_of: Option<NodeId>) {
         if record.id == self.id {
             return self.learn_about_me(&record);
         }

@@ -176,6 +176,16 @@ fn a_node_held_dead_is_told_so_when_it_is_heard_of() {
 }
 
 #[test]
+fn who_has_missed_a_goodbye_is_told_of_it_by_whoever_hears_its_doubts() {
+    let mut world = cluster(3, 4);
+    world.run(secs(30));
+    put(&mut world, 1, gossip(2, record(3, (1, 1), State::Left)));
+    let told = answers(&mut world, 1, gossip(4, record(3, (1, 0), State::Suspect)));
+    let about = told.iter().find(|(to, ..)| *to == Target::Address(address(4)));
+    assert!(about.is_some_and(|(_, _, records)| says(records, 3, State::Left)), "{told:?}");
+}
+
+#[test]
 fn a_death_heard_in_a_view_is_only_a_suspicion() {
     let mut world = cluster(3, 3);
     put(&mut world, 1, packet(2, &Message::View, &[record(3, (1, 0), State::Dead)]));

@@ -265,7 +265,7 @@ impl Core {
         let view_of = matches!(message, Message::View).then_some(sender.id);
         for record in records {
             match record {
-                Ok(record) => self.learn(record, view_of),
+                Ok(record) => self.learn_from(&from, sender, (record, view_of)),
                 Err(refusal) => self.drop_packet(refusal),
             }
         }
