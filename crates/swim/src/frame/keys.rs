@@ -30,7 +30,7 @@ pub enum KeyRingError {
         /// The id.
         id: u8,
     },
-    /// None, or over [`KEYS_MAX`].
+    /// None, or over the number that a ring can hold.
     #[error("the key file has {found} keys, wanted are 1 to {KEYS_MAX}")]
     Count {
         /// How many it has.
