@@ -12,19 +12,6 @@ use crate::verdict::Verdict;
 const BUILD: &[&str] = &["build", "--release", "-p", "muster-tests", "--bins"];
 const RUN: &[&str] = &["run", "--release", "--quiet", "-p", "muster-tests", "--bin", "muster-bench", "--"];
 
-const SWIM: &[&str] = &[
-    "run",
-    "--release",
-    "--quiet",
-    "--manifest-path",
-    "benches/swim/Cargo.toml",
-    "--target-dir",
-    "target/benches",
-    "--bin",
-    "swim-bench",
-    "--",
-];
-
 /// Runs the bench program with the names given, or all of it; `swim` is a program of its own.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
     match names.split_first().map(|(first, rest)| (first.as_str(), rest)) {
@@ -36,7 +23,7 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
 }
 
 fn run_swim(arguments: &[String]) -> anyhow::Result<Verdict> {
-    let status = tools::cargo(SWIM).args(arguments).status().context("cannot run cargo")?;
+    let status = tools::swim_program("swim-bench").args(arguments).status().context("cannot run cargo")?;
     Ok(Verdict::from_status(status))
 }
 

@@ -6,24 +6,11 @@ use crate::tools;
 use crate::verdict::Verdict;
 
 const SECONDS: &str = "600";
-const SWIM: &[&str] = &[
-    "run",
-    "--release",
-    "--quiet",
-    "--manifest-path",
-    "benches/swim/Cargo.toml",
-    "--target-dir",
-    "target/benches",
-    "--bin",
-    "swim-fuzz",
-    "--",
-];
-
 /// Runs the driver named, by default for ten minutes.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<Verdict> {
     let target = arguments.first().map_or("", String::as_str);
     anyhow::ensure!(target == "swim", "name a target: swim");
     let seconds = arguments.get(1).map_or(SECONDS, String::as_str);
-    let status = tools::cargo(SWIM).arg(seconds).status().context("cannot run cargo")?;
+    let status = tools::swim_program("swim-fuzz").arg(seconds).status().context("cannot run cargo")?;
     Ok(Verdict::from_status(status))
 }

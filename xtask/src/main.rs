@@ -15,6 +15,9 @@ mod sources;
 mod tools;
 mod verdict;
 
+#[cfg(test)]
+mod acceptance_test;
+
 use std::process::ExitCode;
 
 use crate::verdict::Verdict;

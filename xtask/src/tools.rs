@@ -27,6 +27,14 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// A call of one of the failure detector's programs, built with optimisations in the workspace of its own.
+pub(crate) fn swim_program(name: &str) -> Command {
+    let workspace = ["--manifest-path", "benches/swim/Cargo.toml", "--target-dir", "target/benches"];
+    let mut command = cargo(&["run", "--release", "--quiet"]);
+    command.args(workspace).args(["--bin", name, "--"]);
+    command
+}
+
 impl Tool {
     /// A call of the tool in the workspace's root: the one on `PATH`, else one installed below the build folder.
     /// The error says why there is none.

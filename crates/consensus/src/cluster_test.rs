@@ -217,36 +217,6 @@ async fn a_hundred_jobs_of_a_dead_node_are_all_led_again() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "prints times; run by hand"]
-async fn how_long_a_failover_takes() {
-    logs();
-    let site = Site::of(3);
-    let mut nodes = site.nodes().await;
-    for round in 0..10_u128 {
-        let job = JobId(JOB.0 + round);
-        let leader = nodes.pop().unwrap();
-        leader.register(job).await.unwrap();
-        let clock = muster_runtime::Clock::system();
-        let begun = clock.now();
-        for number in 0..50 {
-            leader.put(job, number).await.unwrap();
-        }
-        let write = begun.elapsed() / 50;
-        let begun = clock.now();
-        leader.scope.cancel();
-        nodes[0].put(job, 100).await.unwrap();
-        println!("write {write:?}, failover {:?}", begun.elapsed());
-        let at = site.list.iter().position(|listed| listed.name == leader.coordinator.me().name).unwrap();
-        leader.kill().await;
-        let back = site.node(at).await;
-        nodes.insert(0, back);
-        for node in &nodes {
-            node.sees_active(3).await;
-        }
-    }
-}
-
 /// Raft replicates before its own flush: after a power cut the leader may lack an entry that the others acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_lost_its_unflushed_tail_never_reuses_an_acknowledged_log_id() {

@@ -33,8 +33,6 @@ pub use gate::{Gate, GateParts};
 pub use run::{GateNode, main_with, run};
 
 #[cfg(test)]
-mod acceptance_test;
-#[cfg(test)]
 mod api_test;
 #[cfg(test)]
 mod callback_test;

@@ -46,8 +46,6 @@ pub fn main_with(arguments: Vec<OsString>) -> ExitCode {
 }
 
 #[cfg(test)]
-mod acceptance_test;
-#[cfg(test)]
 mod manager_test;
 #[cfg(test)]
 mod testkit;

@@ -115,6 +115,10 @@ impl Peers {
             .collect()
     }
 
+    fn known(&self, member: MemberNumber) -> Result<NodeRef, CallError> {
+        self.node(member).ok_or_else(|| CallError::Unreachable(format!("member {member} is not known")))
+    }
+
     /// Calls a member over a second link, so that nothing else waits behind what is large.
     pub(crate) async fn call_aside<C: Call>(
         &self,
@@ -122,9 +126,7 @@ impl Peers {
         call: &C,
         within: Duration,
     ) -> Result<C::Reply, CallError> {
-        let node = self
-            .node(member)
-            .ok_or_else(|| CallError::Unreachable(format!("member {member} is not known")))?;
+        let node = self.known(member)?;
         self.shared.links.call_node_aside(&node, call, within).await
     }
 
@@ -135,9 +137,7 @@ impl Peers {
         call: &C,
         within: Duration,
     ) -> Result<C::Reply, CallError> {
-        let node = self
-            .node(member)
-            .ok_or_else(|| CallError::Unreachable(format!("member {member} is not known")))?;
+        let node = self.known(member)?;
         self.shared.links.call_node(&node, call, within).await
     }
 }

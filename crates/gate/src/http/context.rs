@@ -6,13 +6,11 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use muster_consensus::Consistency;
-use muster_node::http::{Answer, Problem};
-use muster_runtime::random;
-use muster_wire::RequestId;
-use muster_wire::api::{ContextEntry, ContextView, ContextWritten, IDEMPOTENCY_KEY};
-use muster_wire::rpc::manager::{ChangeContext, ContextChange, ContextPage, ReadContext};
+use muster_node::http::{Answer, Problem, change_id, context_written, expected_version};
+use muster_wire::api::{ContextEntry, ContextView, ContextWritten};
+use muster_wire::rpc::manager::{ChangeContext, ContextPage, ReadContext};
 use muster_wire::spec::ContextValue;
 use serde::Deserialize;
 use serde_json::Value;
@@ -98,8 +96,8 @@ async fn write(
     let dc = place::datacenter(&view.state, params.datacenter.as_deref())?;
     let call = ChangeContext {
         job: view.state.job,
-        request: request(gate, headers),
-        expected_version: expected(headers)?,
+        request: change_id(headers, &gate.clock),
+        expected_version: expected_version(headers)?,
         updates: BTreeMap::from([(key.clone(), value)]),
         forwarded: false,
     };
@@ -107,33 +105,5 @@ async fn write(
     let over = || {
         Problem::conflict("already_terminal", "the job has ended there: its context does not change any more")
     };
-    written(change.ok_or_else(over)?, &key).map(Json)
-}
-
-/// A client that repeats a change names it by a UUID as its idempotency key.
-fn request(gate: &Gate, headers: &HeaderMap) -> RequestId {
-    let named = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
-    let named = named.filter(|request| *request != RequestId::INTERNAL);
-    named.unwrap_or_else(|| RequestId::new(gate.clock.unix_ms(), random::bits128()))
-}
-
-fn expected(headers: &HeaderMap) -> Answer<Option<u64>> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let version = value.to_str().ok().and_then(|text| text.trim().trim_matches('"').parse().ok());
-    version.map(Some).ok_or_else(|| Problem::malformed("If-Match: the context's version is expected"))
-}
-
-fn written(change: ContextChange, key: &str) -> Answer<ContextWritten> {
-    match change {
-        ContextChange::Changed { version, previous } => {
-            let previous = previous.get(key).cloned().flatten().map(|value| value.to_json());
-            Ok(ContextWritten { version, previous })
-        }
-        ContextChange::Conflict { version } => {
-            Err(Problem::conflict("conflict", format!("the context has version {version} now")))
-        }
-        ContextChange::TooLarge { what } => {
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("{what} is too large")))
-        }
-    }
+    context_written(change.ok_or_else(over)?, &key).map(Json)
 }

@@ -5,12 +5,14 @@
 //! ```
 
 mod access;
+mod context;
 mod layers;
 mod page;
 mod problem;
 mod server;
 
 pub use access::{Access, AccessRole, AccessToken, Caller};
+pub use context::{change_id, context_written, expected_version};
 pub use layers::{KeepText, Layers, layered};
 pub use page::PageQuery;
 pub use problem::{Answer, Problem};
