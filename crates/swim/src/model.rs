@@ -265,7 +265,7 @@ pub enum Event {
     /// Meanwhile a death is declared only with link evidence, or after three times the longest suspicion. Replace
     /// nobody while this lasts: the fault may be this node's own.
     MassSuspicion {
-        /// Members suspected, or declared dead within the last suspicion time.
+        /// Members suspected, or declared dead within the longest suspicion time.
         silent: u32,
         /// Members that were there.
         members: u32,

@@ -12,6 +12,8 @@ use super::queue::Manner;
 use super::timers::Timer;
 use super::{Core, Effect, Peer, Target};
 
+/// Quick rounds of hasty news; the usual number comes after them, for they may all fall into one gap.
+const HASTY_ROUNDS: u32 = 2;
 /// Below this room no record is tried any more.
 const ROOM_MIN: usize = 24;
 
@@ -35,7 +37,7 @@ impl Core {
 
     /// Somebody is gone, and it was told in the first few rounds only.
     fn is_hasty(&self) -> bool {
-        self.queue.is_hasty(2 * self.tuning.gossip_nodes as u32)
+        self.queue.is_hasty(HASTY_ROUNDS * self.tuning.gossip_nodes as u32)
     }
 
     /// Begins to tell hasty news now.
@@ -86,13 +88,21 @@ impl Core {
         if self.queue.is_empty() {
             return;
         }
-        let most = self.tuning.retransmits(self.size());
         let news = self.queue.order().into_iter().filter(|id| !first.contains(id));
         for id in news {
             if writer.room() < ROOM_MIN {
                 return;
             }
-            self.add_one(writer, (id, most));
+            self.add_one(writer, (id, self.tellings(id)));
+        }
+    }
+
+    /// How often news is told; the first rounds of hasty news come on top.
+    fn tellings(&self, id: NodeId) -> u32 {
+        let usual = self.tuning.retransmits(self.size());
+        match self.queue.manner(id) {
+            Some(Manner::Hasty) => usual + HASTY_ROUNDS * self.tuning.gossip_nodes as u32,
+            _ => usual,
         }
     }
 

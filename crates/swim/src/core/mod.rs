@@ -302,7 +302,9 @@ impl Core {
     fn on_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Probe => self.probe_round(),
+            Timer::ProbeAgain(seq) => self.probe_again(seq),
             Timer::ProbeIndirect(seq) => self.probe_indirectly(seq),
+            Timer::ProbeReliable(seq) => self.probe_reliably(seq),
             Timer::ProbeEnd(seq) => self.end_probe(seq),
             Timer::Nack(seq) => self.nack(seq),
             Timer::Relay(seq) => self.end_relay(seq),

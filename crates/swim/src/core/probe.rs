@@ -10,7 +10,7 @@ use crate::frame::Sender;
 use crate::model::State;
 
 use super::timers::Timer;
-use super::{Core, Effect, Target};
+use super::{Core, Effect, SEQ_UNWATCHED, Target};
 
 /// Probes under way at the same time: one by turn, the rest on evidence.
 const PROBES_MAX: usize = 32;
@@ -95,7 +95,11 @@ impl Core {
         let probe = Probe { target, sent: self.now, indirect: false, asked: 0, nacks: 0, refused: false };
         let seq = self.probing.next_seq();
         self.probing.probes.insert(seq, probe);
-        self.timers.set(Timer::ProbeIndirect(seq), self.now + self.scaled(self.tuning.probe_timeout));
+        let timeout = self.scaled(self.tuning.probe_timeout);
+        if self.tuning.is_asked_twice {
+            self.timers.set(Timer::ProbeAgain(seq), self.now + timeout / 2);
+        }
+        self.timers.set(Timer::ProbeIndirect(seq), self.now + timeout);
         self.timers.set(Timer::ProbeEnd(seq), self.now + self.scaled(self.tuning.probe_interval));
         self.ping(target.id, seq);
         seq
@@ -121,17 +125,33 @@ impl Core {
         self.out.push(Effect::Dial { name, to: target, body });
     }
 
-    /// No direct answer: ask through others, over TCP, and once more directly.
-    pub(super) fn probe_indirectly(&mut self, seq: u64) {
-        let Some(target) = self.probing.probes.get(&seq).map(|probe| probe.target.id) else { return };
+    /// No answer yet: once more directly, and in the long form, should the short one not be understood any more.
+    pub(super) fn probe_again(&mut self, seq: u64) {
+        let Some(probe) = self.probing.probes.get_mut(&seq) else { return };
+        probe.indirect = true;
+        let target = probe.target.id;
         if let Some(peer) = self.table.get_mut(target) {
             peer.knows_me = false;
         }
-        if self.tuning.is_asked_twice {
-            self.ping(target, seq);
+        self.ping(target, seq);
+    }
+
+    /// No direct answer: ask through others. Over TCP too, but where a second ping was sent only when they have had
+    /// time to answer, for it costs the most.
+    pub(super) fn probe_indirectly(&mut self, seq: u64) {
+        let Some(probe) = self.probing.probes.get(&seq).copied() else { return };
+        let rest = self.scaled(self.tuning.probe_interval.saturating_sub(self.tuning.probe_timeout));
+        match self.tuning.is_asked_twice {
+            true => self.timers.set(Timer::ProbeReliable(seq), self.now + rest / 2),
+            false => self.dial(probe.target.id, seq),
         }
-        self.dial(target, seq);
-        self.ask_relays(target, seq);
+        self.ask_relays(probe.target.id, seq);
+    }
+
+    pub(super) fn probe_reliably(&mut self, seq: u64) {
+        if let Some(probe) = self.probing.probes.get(&seq).copied() {
+            self.dial(probe.target.id, seq);
+        }
     }
 
     fn ask_relays(&mut self, target: NodeId, seq: u64) {
@@ -146,8 +166,8 @@ impl Core {
     }
 
     pub(super) fn end_probe(&mut self, seq: u64) {
-        let Some(probe) = self.probing.probes.remove(&seq) else { return };
-        self.timers.cancel(Timer::ProbeIndirect(seq));
+        let Some(probe) = self.probing.probes.get(&seq).copied() else { return };
+        self.finish_probe(seq);
         let illness = match probe.asked {
             0 => 1,
             asked => asked.saturating_sub(probe.nacks),
@@ -161,6 +181,10 @@ impl Core {
 
     fn condemn(&mut self, probe: &Probe) {
         self.find(probe.target.id, State::Suspect);
+        if self.tuning.chases > 0 {
+            // a live one refutes before the suspicion is told around
+            self.ping(probe.target.id, SEQ_UNWATCHED);
+        }
         if probe.refused {
             self.shorten(probe.target.id);
         }
@@ -186,8 +210,13 @@ impl Core {
 
     fn finish_probe(&mut self, seq: u64) {
         self.probing.probes.remove(&seq);
-        self.timers.cancel(Timer::ProbeIndirect(seq));
-        self.timers.cancel(Timer::ProbeEnd(seq));
+        let timers = [
+            Timer::ProbeAgain(seq),
+            Timer::ProbeIndirect(seq),
+            Timer::ProbeReliable(seq),
+            Timer::ProbeEnd(seq),
+        ];
+        timers.into_iter().for_each(|timer| self.timers.cancel(timer));
     }
 
     fn note_rtt(&mut self, id: NodeId, rtt: Duration) {

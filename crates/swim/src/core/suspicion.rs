@@ -17,6 +17,8 @@ use super::{Core, SEQ_UNWATCHED};
 
 /// A suspect is asked again by about this many members at each chase.
 const CHASERS: f64 = 8.0;
+/// One in this many of the others may be asked to confirm: each needs a round for it.
+const CONFIRMERS: u32 = 3;
 /// More than one in this many silent members at once are a mass suspicion.
 const MASS_SHARE: usize = 3;
 /// Clusters up to this size have no mass suspicion.
@@ -74,7 +76,7 @@ impl Core {
             started: self.now,
             shortest,
             longest: shortest.mul_f64(self.tuning.suspicion_max_mult),
-            wanted: self.tuning.confirmations.min(others / 2),
+            wanted: self.tuning.confirmations.min(others / CONFIRMERS),
             by: by.into_iter().collect(),
             refused: false,
         };
@@ -180,7 +182,7 @@ impl Core {
 
     /// Are more than a third of the members silent at once?
     pub(super) fn review_mass(&mut self) {
-        let window = self.tuning.suspicion(self.size());
+        let window = self.tuning.suspicion(self.size()).mul_f64(self.tuning.suspicion_max_mult);
         let now = self.now;
         self.suspicions.recent.retain(|_, at| now < *at + window);
         let silent = self.suspicions.open.len() + self.suspicions.recent.len();

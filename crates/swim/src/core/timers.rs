@@ -10,8 +10,12 @@ use muster_wire::NodeId;
 pub(crate) enum Timer {
     /// Probe the next member.
     Probe,
+    /// The probe was not answered at once.
+    ProbeAgain(u64),
     /// The probe was not answered directly.
     ProbeIndirect(u64),
+    /// The probe was not answered through others.
+    ProbeReliable(u64),
     /// The probe was not answered at all.
     ProbeEnd(u64),
     /// A relayed ping was not answered in time: its asker is told.
