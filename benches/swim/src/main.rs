@@ -87,6 +87,11 @@ fn held(value: f64, goal: f64, unit: &str) -> String {
     format!("{value:.2} (≤ {goal}{unit} {mark})")
 }
 
+/// The others are measured for so many node-hours at most.
+const PEER_HOURS: f64 = 40.0;
+/// Rows in which deaths may happen, or bytes are what is looked at, take so many node-hours at most.
+const LOSSY_HOURS: f64 = 200.0;
+
 const SIZES: [u32; 4] = [3, 10, 100, 1000];
 
 fn seeds_for(options: &Options, size: u32) -> u64 {
@@ -148,6 +153,7 @@ fn steadies(options: &Options) {
     for ((size, deaths), bytes) in SIZES.into_iter().zip(deaths).zip(bytes) {
         for (loss, most) in [0.0, 0.1, 0.2, 0.3].into_iter().zip(deaths) {
             let hours = if size == 1000 { options.hours / 4.0 } else { options.hours };
+            let hours = if loss > 0.1 { hours.min(LOSSY_HOURS) } else { hours };
             let seeds = if size == 1000 { 2 } else { 20 };
             let seconds = hours * 3600.0 / f64::from(size) / seeds as f64;
             let ours = steady_figures::<Fast>(seeds, size, (loss, seconds));
@@ -162,6 +168,7 @@ fn steadies(options: &Options) {
                 limit.map_or_else(|| format!("{:.0}", ours.1), |limit| held(ours.1.round(), limit, ""));
             let ours = format!("{} · {cost}", held(ours.0, most, ""));
             let other = |(deaths, bytes): (f64, f64)| format!("{deaths:.2} · {bytes:.0}");
+            let seconds = seconds.min(PEER_HOURS * 3600.0 / f64::from(size) / seeds as f64);
             let lifeguard = other(steady_figures::<Lifeguard>(seeds, size, (loss, seconds)));
             let foca = if size < 1000 {
                 other(steady_figures::<Foca>(seeds, size, (loss, seconds)))

@@ -37,8 +37,8 @@ pub struct Tuning {
     pub probe_timeout: Duration,
     /// How many others are asked.
     pub indirect_probes: usize,
-    /// The member is asked once more directly when others are asked.
-    pub is_asked_twice: bool,
+    /// A member that does not answer is pinged this often before others are asked; 0 is taken as 1.
+    pub direct_pings: u32,
     /// The member is asked over TCP when others are asked.
     pub is_asked_reliably: bool,
     /// The shortest suspicion lasts `suspicion_mult · max(1, log10 N) · probe_interval`.
@@ -75,6 +75,7 @@ impl Tuning {
     const LAN: Self = Self {
         probe_interval: Duration::from_millis(500),
         probe_timeout: Duration::from_millis(200),
+        suspicion_mult: 3.75,
         sync_interval: Duration::from_secs(15),
         ..Self::DEFAULT
     };
@@ -83,7 +84,7 @@ impl Tuning {
         probe_interval: Duration::from_secs(1),
         probe_timeout: Duration::from_millis(500),
         indirect_probes: 3,
-        is_asked_twice: true,
+        direct_pings: 5,
         is_asked_reliably: true,
         suspicion_mult: 4.0,
         suspicion_max_mult: 6.0,
@@ -102,6 +103,7 @@ impl Tuning {
     };
 
     const WAN: Self = Self {
+        direct_pings: 2,
         suspicion_mult: 6.0,
         gossip_interval: Duration::from_millis(500),
         haste_interval: Duration::from_millis(100),
@@ -124,7 +126,7 @@ impl Tuning {
 
     /// The protocol of memberlist with its LAN figures: Lifeguard without what was added here. For comparisons.
     pub const LIFEGUARD_LAN: Self = Self {
-        is_asked_twice: false,
+        direct_pings: 1,
         confirmations: 2,
         chases: 0,
         haste_interval: Duration::from_millis(200),

@@ -14,12 +14,16 @@ use super::{Core, Effect, SEQ_UNWATCHED, Target};
 
 /// Probes under way at the same time: one by turn, the rest on evidence.
 const PROBES_MAX: usize = 32;
+/// The largest number of a probe: numbers stay two bytes long, and none comes back while its probe is under way.
+const SEQ_MAX: u64 = (1 << 14) - 1;
 
 #[derive(Clone, Copy)]
 struct Probe {
     target: Sender,
     sent: Duration,
-    /// Others were asked, so an answer says nothing about the round trip.
+    /// Direct pings that went out.
+    pings: u32,
+    /// More than one question went out, so an answer says nothing about the round trip.
     indirect: bool,
     asked: u32,
     nacks: u32,
@@ -35,8 +39,9 @@ pub(super) struct Probing {
 }
 
 impl Probing {
+    /// From 1 to [`SEQ_MAX`] and again.
     pub(super) fn next_seq(&mut self) -> u64 {
-        self.seq += 1;
+        self.seq = self.seq % SEQ_MAX + 1;
         self.seq
     }
 
@@ -92,17 +97,23 @@ impl Core {
     }
 
     fn open_probe(&mut self, target: Sender) -> u64 {
-        let probe = Probe { target, sent: self.now, indirect: false, asked: 0, nacks: 0, refused: false };
+        let probe =
+            Probe { target, sent: self.now, pings: 1, indirect: false, asked: 0, nacks: 0, refused: false };
         let seq = self.probing.next_seq();
         self.probing.probes.insert(seq, probe);
-        let timeout = self.scaled(self.tuning.probe_timeout);
-        if self.tuning.is_asked_twice {
-            self.timers.set(Timer::ProbeAgain(seq), self.now + timeout / 2);
-        }
-        self.timers.set(Timer::ProbeIndirect(seq), self.now + timeout);
+        self.timers.set(Timer::ProbeIndirect(seq), self.now + self.scaled(self.tuning.probe_timeout));
+        self.ask_again_after(1, seq);
         self.timers.set(Timer::ProbeEnd(seq), self.now + self.scaled(self.tuning.probe_interval));
         self.ping(target.id, seq);
         seq
+    }
+
+    /// The direct pings are spread evenly over the time that they have.
+    fn ask_again_after(&mut self, pings: u32, seq: u64) {
+        let asks = self.tuning.direct_pings.max(1);
+        if pings < asks {
+            self.timers.set(Timer::ProbeAgain(seq), self.now + self.scaled(self.tuning.probe_timeout) / asks);
+        }
     }
 
     /// A suspect is told first of its suspicion.
@@ -129,19 +140,21 @@ impl Core {
     pub(super) fn probe_again(&mut self, seq: u64) {
         let Some(probe) = self.probing.probes.get_mut(&seq) else { return };
         probe.indirect = true;
-        let target = probe.target.id;
+        probe.pings += 1;
+        let (target, pings) = (probe.target.id, probe.pings);
+        self.ask_again_after(pings, seq);
         if let Some(peer) = self.table.get_mut(target) {
             peer.knows_me = false;
         }
         self.ping(target, seq);
     }
 
-    /// No direct answer: ask through others. Over TCP too, but where a second ping was sent only when they have had
+    /// No direct answer: ask through others. Over TCP too, but where several pings were sent only when they have had
     /// time to answer, for it costs the most.
     pub(super) fn probe_indirectly(&mut self, seq: u64) {
         let Some(probe) = self.probing.probes.get(&seq).copied() else { return };
         let rest = self.scaled(self.tuning.probe_interval.saturating_sub(self.tuning.probe_timeout));
-        match self.tuning.is_asked_twice {
+        match self.tuning.direct_pings > 1 {
             true => self.timers.set(Timer::ProbeReliable(seq), self.now + rest / 2),
             false => self.dial(probe.target.id, seq),
         }

@@ -7,6 +7,8 @@
 
 mod carry;
 pub(super) mod plan;
+#[cfg(test)]
+mod plan_test;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -35,18 +35,26 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// Members whose replicas are to move.
     fn leaving(&self, directory: &Directory) -> Vec<MemberNumber> {
-        let dead_before_ms = match are_too_many_dead(directory) {
-            true => 0,
-            false => self.clock().unix_ms().saturating_sub(self.replace_after_ms.load(Ordering::Relaxed)),
-        };
-        let is_dead = |row: &MemberRow| row.dead_since_ms.is_some_and(|since| since < dead_before_ms);
-        directory.members().filter(|row| is_going(row) || is_dead(row)).map(|row| row.number).collect()
+        let after_ms = self.replace_after_ms.load(Ordering::Relaxed);
+        let dead_before_ms = self.clock().unix_ms().saturating_sub(after_ms);
+        leaving(directory, self.peers().swim().is_mass_suspicion(), dead_before_ms)
     }
 }
 
-/// Then the dead are left alone: more likely it is this side that is cut off.
+/// Members whose replicas are to move: those that are going, and those that died before then. When many are silent, the
+/// dead are left alone: more likely it is this side that is cut off.
+pub(super) fn leaving(
+    directory: &Directory,
+    is_mass_suspicion: bool,
+    dead_before_ms: u64,
+) -> Vec<MemberNumber> {
+    let is_doubted = is_mass_suspicion || are_too_many_dead(directory);
+    let is_dead =
+        |row: &MemberRow| !is_doubted && row.dead_since_ms.is_some_and(|since| since < dead_before_ms);
+    directory.members().filter(|row| is_going(row) || is_dead(row)).map(|row| row.number).collect()
+}
+
 fn are_too_many_dead(directory: &Directory) -> bool {
     let present = directory.members().filter(|row| row.is_present());
     let (all, dead) =
