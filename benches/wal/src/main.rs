@@ -23,10 +23,10 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
-    let wants = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
+    let wants = |name: &str| names.iter().any(|one| one == name) || (names.is_empty() && name != "ours");
     let base = std::env::var_os("MUSTER_BENCH_DIR").map_or_else(|| PathBuf::from("target/bench-wal"), PathBuf::from);
-    let parts: [(&str, fn(&std::path::Path) -> Result<()>); 4] =
-        [("append", append), ("recovery", ours::recovery), ("gc", ours::collection), ("idle", ours::idle)];
+    let parts: [(&str, fn(&std::path::Path) -> Result<()>); 5] =
+        [("append", append), ("recovery", ours::recovery), ("gc", ours::collection), ("idle", ours::idle), ("ours", alone)];
     for (name, part) in parts {
         if wants(name) {
             let _ = std::fs::remove_dir_all(&base);
@@ -61,6 +61,22 @@ fn append(base: &std::path::Path) -> Result<()> {
         }
     }
     raw_row(base)
+}
+
+/// Ours beside the raw disk only: for a quick look while something is changed, and not a part of a whole run.
+fn alone(base: &std::path::Path) -> Result<()> {
+    let chosen: Vec<u64> = std::env::args().filter_map(|name| name.parse().ok()).collect();
+    for groups in GROUPS.into_iter().filter(|groups| chosen.is_empty() || chosen.contains(groups)) {
+        raw_row(base)?;
+        let mut rounds = Vec::new();
+        for round in 0..ROUNDS {
+            let dir = base.join(format!("{groups}-{round}"));
+            rounds.push(ours::appends(&dir, groups)?);
+            std::fs::remove_dir_all(&dir)?;
+        }
+        println!("| {groups} | muster-wal | {} |", figures::median(&mut rounds));
+    }
+    Ok(())
 }
 
 fn raw_row(base: &std::path::Path) -> Result<()> {

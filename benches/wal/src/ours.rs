@@ -23,13 +23,15 @@ fn entry(index: u64, payload: &Bytes) -> Entry {
     Entry { id: LogId { term: 1, origin: 1, index }, payload: payload.clone() }
 }
 
-/// One append in flight per group, driven by one thread with callbacks.
+/// One append in flight per group, driven by one thread with callbacks into one channel, as raft-engine's batching thread
+/// is.
 struct Load {
     logs: Vec<GroupLog>,
     indexes: Vec<u64>,
     began: Vec<Instant>,
-    payload: Bytes,
-    tell: mpsc::SyncSender<usize>,
+    /// One per group: entries of different groups share nothing.
+    payloads: Vec<Bytes>,
+    tell: &'static mpsc::SyncSender<usize>,
     told: mpsc::Receiver<usize>,
 }
 
@@ -42,14 +44,14 @@ impl Load {
             logs: logs?,
             indexes: vec![0; groups],
             began: vec![Instant::now(); groups],
-            payload: Bytes::from(vec![7; PAYLOAD]),
-            tell,
+            payloads: (0..groups).map(|_| Bytes::from(vec![7; PAYLOAD])).collect(),
+            tell: Box::leak(Box::new(tell)),
             told,
         })
     }
 
     fn append(&mut self, at: usize) -> Result<()> {
-        let tell = self.tell.clone();
+        let tell = self.tell;
         self.began[at] = Instant::now();
         let done: Done = Box::new(move |result| {
             if result.is_ok() {
@@ -57,7 +59,7 @@ impl Load {
             }
         });
         self.indexes[at] += 1;
-        Ok(self.logs[at].append(vec![entry(self.indexes[at], &self.payload)], done)?)
+        Ok(self.logs[at].append(vec![entry(self.indexes[at], &self.payloads[at])], done)?)
     }
 
     /// Runs for a time; each group purges what is more than `keep` entries old.
@@ -97,17 +99,20 @@ pub(crate) fn appends(dir: &Path, groups: u64) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Until the first full segment is in use: that is the state of a node that works.
+/// Until the first full segment is in use: that is the state of a node that works. What filled the one before goes, so
+/// that segments die and are used again.
 fn warm_up(wal: &Wal, groups: u64) -> Result<()> {
     let log = wal.open_group(key(groups + 1))?;
     let payload = Bytes::from(vec![7; 1 << 20]);
     let (tell, told) = mpsc::sync_channel(1);
     for index in 1..=12 {
         let tell = tell.clone();
-        log.append(vec![entry(index, &payload)], Box::new(move |_| drop(tell.send(()))))?;
+        log.append(vec![entry(index, &payload)], Box::new(move |_| tell.send(()).unwrap_or_default()))?;
         told.recv()?;
     }
-    Ok(())
+    drop(log);
+    wal.remove_group(key(groups + 1), Box::new(move |_| tell.send(()).unwrap_or_default()))?;
+    Ok(told.recv()?)
 }
 
 /// How fast a log of a million records is read back, page cache warm.
@@ -125,7 +130,7 @@ pub(crate) fn recovery(base: &Path) -> Result<()> {
             let tell = tell.clone();
             let last = (first + 100).min(RECORDS / 256 + 1);
             let entries = (first..last).map(|index| entry(index, &payload)).collect();
-            log.append(entries, Box::new(move |_| drop(tell.send(()))))?;
+            log.append(entries, Box::new(move |_| tell.send(()).unwrap_or_default()))?;
         }
         drop(tell);
         told.iter().for_each(drop);
@@ -173,7 +178,7 @@ fn hold_old_segments(wal: &Wal) -> Result<()> {
         let log = wal.open_group(key(group))?;
         let tell = tell.clone();
         let entries = (1..=20).map(|index| entry(index, &payload)).collect();
-        log.append(entries, Box::new(move |_| drop(tell.send(()))))?;
+        log.append(entries, Box::new(move |_| tell.send(()).unwrap_or_default()))?;
     }
     told.iter().take(2000).for_each(drop);
     Ok(())
@@ -189,7 +194,7 @@ pub(crate) fn idle(base: &Path) -> Result<()> {
     for log in &logs {
         let tell = tell.clone();
         let first = entry(1, &Bytes::from_static(b"membership"));
-        log.append(vec![first], Box::new(move |_| drop(tell.send(()))))?;
+        log.append(vec![first], Box::new(move |_| tell.send(()).unwrap_or_default()))?;
     }
     told.iter().take(4096).for_each(drop);
     std::thread::sleep(Duration::from_millis(200));
@@ -219,7 +224,7 @@ fn short_jobs(base: &Path) -> Result<()> {
             for log in &logs {
                 let tell = tell.clone();
                 let entries = (step * 10 + 1..=step * 10 + 10).map(|index| entry(index, &payload)).collect();
-                log.append(entries, Box::new(move |_| drop(tell.send(()))))?;
+                log.append(entries, Box::new(move |_| tell.send(()).unwrap_or_default()))?;
             }
             drop(tell);
             told.iter().for_each(drop);
@@ -228,7 +233,7 @@ fn short_jobs(base: &Path) -> Result<()> {
         let (tell, told) = mpsc::sync_channel(64);
         for job in jobs {
             let tell = tell.clone();
-            wal.remove_group(key(job + 1), Box::new(move |_| drop(tell.send(()))))?;
+            wal.remove_group(key(job + 1), Box::new(move |_| tell.send(()).unwrap_or_default()))?;
         }
         drop(tell);
         told.iter().for_each(drop);

@@ -1,6 +1,9 @@
 //! The segment that is being written.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::{
+    borrow::Borrow,
+    hash::{BuildHasher, Hasher, RandomState},
+};
 
 use crate::{
     Options,
@@ -57,7 +60,7 @@ impl Active {
         self.at
     }
 
-    pub(crate) fn encode(&self, records: &[Record], out: &mut Vec<u8>) -> u32 {
+    pub(crate) fn encode<R: Borrow<Record>>(&self, records: &[R], out: &mut Vec<u8>) -> u32 {
         let Tail { batch, lsn, chain } = self.tail;
         encode(&Stamp { segment: self.segment, salt: self.salt, batch, lsn, chain }, records, out)
     }

@@ -54,17 +54,28 @@ impl Cache {
 
     /// These appends are on disk; what is too much leaves memory.
     pub(crate) fn note(&self, appends: impl Iterator<Item = (Arc<GroupCell>, u64)>) {
-        lock(&self.chunks).extend(appends.map(|(cell, stamp)| Chunk { cell, stamp }));
+        self.add(appends).into_iter().for_each(|chunk| self.release(&chunk));
         while let Some(chunk) = self.take_surplus() {
-            let freed = write(&chunk.cell.view).evict(chunk.stamp);
-            self.shrink(freed);
+            self.release(&chunk);
         }
     }
 
-    fn take_surplus(&self) -> Option<Chunk> {
+    /// Gives back those that are too many.
+    fn add(&self, appends: impl Iterator<Item = (Arc<GroupCell>, u64)>) -> Vec<Chunk> {
         let mut chunks = lock(&self.chunks);
-        match self.bytes() > self.bytes_max || chunks.len() > CHUNKS_MAX {
-            true => chunks.pop_front(),
+        chunks.extend(appends.map(|(cell, stamp)| Chunk { cell, stamp }));
+        let surplus = chunks.len().saturating_sub(CHUNKS_MAX);
+        chunks.drain(..surplus).collect()
+    }
+
+    fn release(&self, chunk: &Chunk) {
+        let freed = write(&chunk.cell.view).evict(chunk.stamp);
+        self.shrink(freed);
+    }
+
+    fn take_surplus(&self) -> Option<Chunk> {
+        match self.bytes() > self.bytes_max {
+            true => lock(&self.chunks).pop_front(),
             false => None,
         }
     }

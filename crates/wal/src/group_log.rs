@@ -8,8 +8,8 @@ use std::{
 use crate::{
     Done, Entry, Eviction, GroupKey, LogId, LogReader, Snapshot, Vote, Wal, WalError,
     format::{Op, RECORD_BYTES_MAX, Record},
+    item::{Item, Lane, Records},
     lock::{read, write},
-    queue::{Item, Lane},
     shared::Shared,
     view::{GroupCell, View},
 };
@@ -44,7 +44,10 @@ impl GroupLog {
     /// `Busy`, `NotContiguous` (an index at or below the last one needs [`GroupLog::truncate_after`] first), `TooLarge`,
     /// `Removed`, `Damaged`, or that the log is closed or failed.
     pub fn append(&self, entries: Vec<Entry>, done: Done) -> Result<(), WalError> {
-        let records = entry_records(self.cell.key, &entries)?;
+        let records = match &entries[..] {
+            [entry] => Records::One(entry_record(self.cell.key, entry)?),
+            _ => Records::Many(entry_records(self.cell.key, &entries)?),
+        };
         let mut view = self.view()?;
         view.check_append(&entries)?;
         let stamp = self.shared().cache.stamp();
@@ -145,8 +148,8 @@ impl GroupLog {
     }
 
     fn push_one(&self, lane: Lane, op: Op, done: Option<Done>) -> Result<(), WalError> {
-        let records = vec![Record { key: self.cell.key, op }];
-        self.shared().queue.push(Item::new(lane, records, done))
+        let record = Record { key: self.cell.key, op };
+        self.shared().queue.push(Item::new(lane, record, done))
     }
 
     fn shared(&self) -> &Shared {

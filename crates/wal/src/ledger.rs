@@ -15,6 +15,9 @@ use crate::{
     usage::Usage,
 };
 
+/// Groups that are found without a search.
+const RECENT: usize = 1024;
+
 /// One group's records on disk: written by the writer, read by whoever looks for an entry.
 pub(crate) type Shelf = Arc<Mutex<Trace>>;
 
@@ -37,7 +40,8 @@ impl Shelves {
         lock(&self.0).range((start, Bound::Unbounded)).next().map(|(key, shelf)| (*key, shelf.clone()))
     }
 
-    /// Whether a later life of the group is there, but not this one.
+    /// Whether a later life of the group is there, but not this one: nothing is left of it here, and the record that closed
+    /// it stands before the segments that are left.
     fn is_superseded(&self, key: GroupKey) -> bool {
         let shelves = lock(&self.0);
         let lives = key..=GroupKey { incarnation: u32::MAX, ..key };
@@ -53,6 +57,38 @@ impl Shelves {
     }
 }
 
+/// Groups that had a record lately, each in the one place that its id gives it: most records find their group without a
+/// search. Only lives that are not over stand here.
+#[derive(Debug)]
+struct Recent(Vec<Option<(GroupKey, Shelf)>>);
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self(vec![None; RECENT])
+    }
+}
+
+impl Recent {
+    fn get(&self, key: GroupKey) -> Option<&Shelf> {
+        let (found, shelf) = self.0[place_of(key)].as_ref()?;
+        (*found == key).then_some(shelf)
+    }
+
+    fn put(&mut self, key: GroupKey, shelf: Shelf) {
+        self.0[place_of(key)] = Some((key, shelf));
+    }
+
+    fn forget(&mut self, key: GroupKey) {
+        self.0[place_of(key)].take_if(|(found, _)| *found == key);
+    }
+}
+
+/// Ids may be consecutive or random: both spread.
+fn place_of(key: GroupKey) -> usize {
+    let mixed = key.group.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    mixed as usize % RECENT
+}
+
 /// The durable state of every group.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -61,8 +97,7 @@ pub(crate) struct Ledger {
     /// older segment may still hold records of that life.
     closed: BTreeMap<GroupKey, u64>,
     usage: Usage,
-    /// The group of the last record: the next one is often of the same.
-    last: Option<(GroupKey, Shelf)>,
+    recent: Recent,
 }
 
 impl Ledger {
@@ -94,36 +129,27 @@ impl Ledger {
 
     fn close(&mut self, key: GroupKey, segment: u64) {
         self.closed.insert(key, segment);
-        self.last = None;
+        self.recent.forget(key);
         if let Some(shelf) = self.shelves.take(key) {
             lock(&shelf).release(&mut self.usage);
         }
     }
 
     fn change(&mut self, record: &Record, place: Place) {
-        if self.closed.contains_key(&record.key) || self.is_superseded(record.key) {
+        if self.recent.get(record.key).is_none() && !self.recall(record.key) {
             return;
         }
-        let shelf = self.shelf(record.key);
-        lock(&shelf).apply(&record.op, place, &mut self.usage);
+        let Some(shelf) = self.recent.get(record.key) else { return };
+        lock(shelf).apply(&record.op, place, &mut self.usage);
     }
 
-    /// A life of which nothing is left here, while a later one of the group exists: the record that closed it stands before
-    /// the segments that are left.
-    fn is_superseded(&self, key: GroupKey) -> bool {
-        let is_last = self.last.as_ref().is_some_and(|(last, _)| *last == key);
-        !is_last && self.shelves.is_superseded(key)
-    }
-
-    fn shelf(&mut self, key: GroupKey) -> Shelf {
-        match &self.last {
-            Some((last, shelf)) if *last == key => shelf.clone(),
-            _ => {
-                let shelf = self.shelves.get_or_make(key);
-                self.last = Some((key, shelf.clone()));
-                shelf
-            }
+    /// Makes the group a recent one; false for a life that is over.
+    fn recall(&mut self, key: GroupKey) -> bool {
+        let is_over = self.closed.contains_key(&key) || self.shelves.is_superseded(key);
+        if !is_over {
+            self.recent.put(key, self.shelves.get_or_make(key));
         }
+        !is_over
     }
 
     /// Forgets a deleted segment; gives back the closed lives of which nothing is on disk any more.

@@ -2,19 +2,21 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use crate::{
-    Done, GroupKey, Level, LogId, Options, WalError,
-    format::{HEAD_BYTES, Op, Record, block_up},
+    GroupKey, Level, LogId, Options, WalError,
+    format::{Op, Record},
     gate::{Gate, Load},
+    item::{Item, Lane},
     lock::lock,
     space::Space,
-    timer::Stopwatch,
-    view::GroupCell,
-    waiter::Waiter,
+    spin::Spin,
 };
 
 /// The writer takes items until it has this many bytes; one item has at most `BATCH_BYTES_MAX` less this.
@@ -23,49 +25,14 @@ const LOAD_BYTES: usize = 1 << 20;
 const LOAD_RECORDS: usize = 4096;
 /// Lazy records wait for company, but not more than this many.
 const LAZY_RECORDS_MAX: usize = 1024;
-
-/// How an item is admitted and whether the writer wakes for it.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Lane {
-    /// Refused when the queue is full.
-    Normal,
-    /// Not refused while there is room on disk: at most a few per group, because its owner waits for each.
-    Reserved,
-    /// Never refused, written with whatever comes next.
-    Lazy,
-}
-
-/// Records that become durable together, and who waits for that.
-pub(crate) struct Item {
-    pub(crate) records: Vec<Record>,
-    pub(crate) waiter: Waiter,
-    pub(crate) watch: Stopwatch,
-    /// The group that appended, and the number of its append.
-    pub(crate) append: Option<(Arc<GroupCell>, u64)>,
-    lane: Lane,
-    bytes: usize,
-}
-
-impl Item {
-    pub(crate) fn new(lane: Lane, records: Vec<Record>, done: Option<Done>) -> Self {
-        let bytes = records.iter().map(Record::bytes).sum();
-        Self { records, waiter: Waiter::new(done), watch: Stopwatch::start(), append: None, lane, bytes }
-    }
-
-    /// Entries of one group.
-    pub(crate) fn append(cell: &Arc<GroupCell>, stamp: u64, records: Vec<Record>, done: Done) -> Self {
-        Self { append: Some((cell.clone(), stamp)), ..Self::new(Lane::Normal, records, Some(done)) }
-    }
-
-    /// What it takes on disk if nothing else shares its batch, bytes.
-    fn room(&self) -> u64 {
-        block_up(self.bytes + HEAD_BYTES) as u64
-    }
-}
+/// Room for so many items is kept while nothing waits.
+pub(crate) const ITEMS_KEPT: usize = 256;
 
 /// What the writer is given.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Taken {
-    Load(Vec<Item>),
+    /// At least one item.
+    Load,
     /// Nothing came for as long as the writer wanted to wait.
     Nothing,
     /// The queue is closed and empty.
@@ -84,6 +51,8 @@ struct State {
     hints: BTreeMap<GroupKey, LogId>,
     load: Load,
     urgent: usize,
+    /// The writer waits and nobody has woken it yet.
+    waits: bool,
     phase: Phase,
 }
 
@@ -91,6 +60,8 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     ready: Condvar,
+    /// What [`State::is_ready`] said last, for a look without the lock.
+    hot: AtomicBool,
     gate: Gate,
 }
 
@@ -101,9 +72,11 @@ impl Queue {
             hints: BTreeMap::new(),
             load: Load::default(),
             urgent: 0,
+            waits: false,
             phase: Phase::Open,
         };
-        Self { state: Mutex::new(state), ready: Condvar::new(), gate: Gate::new(options, space) }
+        let gate = Gate::new(options, space);
+        Self { state: Mutex::new(state), ready: Condvar::new(), hot: AtomicBool::new(false), gate }
     }
 
     /// Takes the item, or changes nothing and drops its callback unrun.
@@ -115,15 +88,26 @@ impl Queue {
             return Err(error);
         }
         state.push(item);
-        if state.is_ready() {
+        self.wake(state);
+        Ok(())
+    }
+
+    /// A call to wake somebody costs more than all the rest of an append: only a writer that waits is woken, and once.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        if !state.is_ready() {
+            return;
+        }
+        self.hot.store(true, Ordering::Release);
+        let waits = std::mem::take(&mut state.waits);
+        drop(state);
+        if waits {
             self.ready.notify_one();
         }
-        Ok(())
     }
 
     fn admit(&self, state: &State, item: &Item) -> Result<(), WalError> {
         state.check_open()?;
-        match item.lane {
+        match item.lane() {
             Lane::Normal => self.gate.admit(&state.load, &item.weight(), item.queued()),
             Lane::Reserved => self.gate.admit_reserved(&state.load, &item.weight()),
             Lane::Lazy => Ok(()),
@@ -147,26 +131,37 @@ impl Queue {
         lock(&self.state).hints.remove(&key);
     }
 
-    /// Everything that is ready, up to a bound; waits for it, at most as long as given.
-    pub(crate) fn take(&self, wait: Option<Duration>) -> Taken {
-        let (mut state, timed_out) = self.until_ready(wait);
+    /// Fills `load`, which is empty, with everything that is ready, up to a bound; waits for it, at most as long as given.
+    pub(crate) fn take(&self, wait: Option<Duration>, load: &mut VecDeque<Item>, spin: &mut Spin) -> Taken {
+        if wait != Some(Duration::ZERO) {
+            spin.until(&self.hot);
+        }
+        let (mut state, timed_out) = self.until_ready(wait, spin);
         if timed_out {
+            state.shrink();
             return Taken::Nothing;
         }
-        let load = state.drain();
+        state.drain(load);
+        self.hot.store(state.is_ready(), Ordering::Release);
+        drop(state);
+        load.iter().for_each(Item::leave);
         match load.is_empty() {
             true => Taken::Closed,
-            false => Taken::Load(load),
+            false => Taken::Load,
         }
     }
 
     /// Whether nothing was ready in time.
-    fn until_ready(&self, wait: Option<Duration>) -> (MutexGuard<'_, State>, bool) {
+    fn until_ready(&self, wait: Option<Duration>, spin: &mut Spin) -> (MutexGuard<'_, State>, bool) {
         let mut state = lock(&self.state);
         let mut timed_out = false;
+        let waiting = spin.start();
         while !state.is_ready() && !timed_out {
+            state.waits = true;
             (state, timed_out) = self.wait(state, wait);
         }
+        spin.waited(waiting);
+        state.waits = false;
         let nothing = !state.is_ready();
         (state, nothing)
     }
@@ -189,7 +184,7 @@ impl Queue {
         if matches!(state.phase, Phase::Open) {
             state.phase = Phase::Closing;
         }
-        self.ready.notify_one();
+        self.wake(state);
     }
 
     /// Nothing more is taken in or written; gives back who still waits. The first error stays.
@@ -199,8 +194,12 @@ impl Queue {
             state.phase = Phase::Dead(error);
         }
         state.hints.clear();
-        let items = std::iter::from_fn(|| state.pop()).collect();
-        self.ready.notify_one();
+        let mut items = Vec::new();
+        while let Some(item) = state.pop() {
+            item.leave();
+            items.push(item);
+        }
+        self.wake(state);
         items
     }
 
@@ -215,17 +214,6 @@ impl Queue {
     pub(crate) fn depth(&self) -> (usize, usize) {
         let load = &lock(&self.state).load;
         (load.records, load.bytes)
-    }
-}
-
-impl Item {
-    fn weight(&self) -> Load {
-        Load { records: self.records.len(), bytes: self.bytes, room: self.room() }
-    }
-
-    /// Bytes of the same group that wait already.
-    fn queued(&self) -> usize {
-        self.append.as_ref().map_or(0, |(cell, _)| cell.queued.load(Ordering::Acquire))
     }
 }
 
@@ -244,36 +232,33 @@ impl State {
 
     fn push(&mut self, item: Item) {
         self.load.add(&item.weight());
-        if let Some((cell, _)) = &item.append {
-            cell.queued.fetch_add(item.bytes, Ordering::AcqRel);
-        }
-        self.urgent += usize::from(item.lane != Lane::Lazy);
+        item.enter();
+        self.urgent += usize::from(item.lane() != Lane::Lazy);
         self.items.push_back(item);
     }
 
     fn pop(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
         self.load.remove(&item.weight());
-        if let Some((cell, _)) = &item.append {
-            cell.queued.fetch_sub(item.bytes, Ordering::AcqRel);
-        }
-        self.urgent -= usize::from(item.lane != Lane::Lazy);
+        self.urgent -= usize::from(item.lane() != Lane::Lazy);
         Some(item)
     }
 
-    fn drain(&mut self) -> Vec<Item> {
-        let mut load = Vec::new();
+    /// All at once if that is not too much for one batch, else item by item.
+    fn drain(&mut self, load: &mut VecDeque<Item>) {
+        if self.load.bytes <= LOAD_BYTES && self.load.records <= LOAD_RECORDS {
+            std::mem::swap(&mut self.items, load);
+            (self.load, self.urgent) = (Load::default(), 0);
+            load.extend(self.take_hints());
+            return;
+        }
         let (mut bytes, mut records) = (0, 0);
         while bytes < LOAD_BYTES && records < LOAD_RECORDS {
-            let Some(item) = self.pop() else {
-                load.extend(self.take_hints());
-                break;
-            };
-            bytes += item.bytes;
-            records += item.records.len();
-            load.push(item);
+            let Some(item) = self.pop() else { return load.extend(self.take_hints()) };
+            bytes += item.weight().bytes;
+            records += item.weight().records;
+            load.push_back(item);
         }
-        load
     }
 
     fn take_hints(&mut self) -> Option<Item> {
@@ -281,5 +266,10 @@ impl State {
         let records: Vec<_> =
             hints.into_iter().map(|(key, id)| Record { key, op: Op::Committed(id) }).collect();
         (!records.is_empty()).then(|| Item::new(Lane::Lazy, records, None))
+    }
+
+    /// Gives back the memory of a burst that is over.
+    fn shrink(&mut self) {
+        self.items.shrink_to(ITEMS_KEPT);
     }
 }

@@ -9,9 +9,10 @@ use crate::{
     Damage, GroupKey, Options, Stats, WalError,
     cache::Cache,
     disk::Disk,
+    item::Item,
     ledger::{Shelves, lives_below},
     lock::{lock, write},
-    queue::{Item, Queue},
+    queue::Queue,
     space::Space,
     view::{GroupCell, Health, View},
 };
@@ -59,10 +60,10 @@ impl Shared {
     }
 
     /// The log is dead from here on; everyone who waits is told, then everyone who asked to be.
-    pub(crate) fn fail(&self, error: WalError, load: Vec<Item>) {
+    pub(crate) fn fail(&self, error: WalError, load: impl IntoIterator<Item = Item>) {
         tracing::error!(%error, cause = ?error, "the log failed; nothing more is written");
         let waiting = self.queue.fail(error.clone());
-        load.into_iter().chain(waiting).for_each(|item| item.waiter.finish(Err(error.clone())));
+        load.into_iter().chain(waiting).for_each(|mut item| item.waiter.finish(Err(error.clone())));
         let callbacks = std::mem::take(&mut *lock(&self.on_failure));
         callbacks.into_iter().for_each(|callback| callback(error.clone()));
     }

@@ -1,6 +1,7 @@
 //! The log on disk as one value: writes batches, rolls segments, frees and compacts old ones. Used by one thread.
 
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -23,6 +24,8 @@ use crate::{
 const BATCH_BYTES_MAX: usize = 16 << 20;
 /// A new log begins with a smaller segment, so that a node that does little takes little disk.
 const FIRST_SEGMENT_BYTES: u64 = 8 << 20;
+/// While the log is idle its buffer takes this much memory, bytes.
+const BUFFER_KEPT: usize = 64 << 10;
 
 /// Totals since the log was opened.
 #[derive(Copy, Clone, Debug, Default)]
@@ -33,6 +36,15 @@ pub(crate) struct Totals {
     pub(crate) copies: u64,
     pub(crate) segments_deleted: u64,
     pub(crate) bytes_written: u64,
+}
+
+/// Where a batch is.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Written {
+    segment: u64,
+    /// Where it begins in the file, bytes.
+    at: u64,
+    records: usize,
 }
 
 /// What tidying came to.
@@ -93,26 +105,31 @@ impl Store {
         Ok((store, found.damage))
     }
 
-    /// Makes the records durable in order; after an error nothing more may be written.
+    /// Makes the records durable in order and notes them; after an error nothing more may be written.
+    #[cfg(test)]
     pub(crate) fn commit(&mut self, records: &[Record]) -> Result<(), Fault> {
+        let written = self.write(records)?;
+        self.note(records.iter(), &written);
+        Ok(())
+    }
+
+    /// Makes the records durable in order; they must be noted before anything else is asked. After an error nothing more
+    /// may be written.
+    pub(crate) fn write<R: Borrow<Record>>(&mut self, records: &[R]) -> Result<Vec<Written>, Fault> {
+        let mut written = Vec::new();
         let mut rest = records;
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(batch_len(rest));
-            self.commit_batch(batch)?;
+            written.push(self.write_batch(batch)?);
             rest = later;
         }
-        Ok(())
-    }
-
-    fn commit_batch(&mut self, records: &[Record]) -> Result<(), Fault> {
-        self.write_batch(records)?;
-        self.totals.syncs += 1;
+        self.totals.syncs += written.len() as u64;
         self.totals.records += records.len() as u64;
         self.is_sealed = false;
-        Ok(())
+        Ok(written)
     }
 
-    fn write_batch(&mut self, records: &[Record]) -> Result<(), Fault> {
+    fn write_batch<R: Borrow<Record>>(&mut self, records: &[R]) -> Result<Written, Fault> {
         self.buffer.clear();
         let mut chain = self.active.encode(records, &mut self.buffer);
         if !self.active.fits(self.buffer.len()) {
@@ -121,26 +138,29 @@ impl Store {
             chain = self.active.encode(records, &mut self.buffer);
         }
         self.active.write(&self.buffer)?;
-        self.note(records);
+        let written =
+            Written { segment: self.active.segment, at: self.active.at(), records: records.len() };
         self.active.advance(self.buffer.len(), records.len(), chain);
         self.space.set_active(self.active.left());
         self.totals.bytes_written += self.buffer.len() as u64;
         if self.active.is_quarter_full() {
             self.spares.make_ahead();
         }
-        Ok(())
+        Ok(written)
     }
 
-    /// The batch at the end of the segment is durable: the ledger learns where each record is.
-    fn note(&mut self, records: &[Record]) {
-        let table = HEAD_BYTES + records.len() * ROW_BYTES;
-        let mut offset = self.active.at() as usize + table;
-        for record in records {
-            let length = record.bytes() - ROW_BYTES;
-            let segment = self.active.segment as u32;
-            let place = Place { segment, offset: offset as u32, length: length as u32 };
-            self.ledger.apply(record, place);
-            offset += length;
+    /// The ledger learns where each record of these batches is.
+    pub(crate) fn note<'a>(&mut self, records: impl Iterator<Item = &'a Record>, written: &[Written]) {
+        let mut records = records;
+        for batch in written {
+            let mut offset = batch.at as usize + HEAD_BYTES + batch.records * ROW_BYTES;
+            for record in records.by_ref().take(batch.records) {
+                let length = record.bytes() - ROW_BYTES;
+                let segment = batch.segment as u32;
+                let place = Place { segment, offset: offset as u32, length: length as u32 };
+                self.ledger.apply(record, place);
+                offset += length;
+            }
         }
     }
 
@@ -159,6 +179,7 @@ impl Store {
             return Ok(());
         }
         self.write_batch(&[Record { key: NOBODY, op: Op::Seal }])?;
+        self.buffer.shrink_to(BUFFER_KEPT);
         self.totals.seals += 1;
         self.is_sealed = true;
         Ok(())
@@ -207,10 +228,10 @@ impl Store {
 }
 
 /// How many of the records go into one batch: at least one.
-fn batch_len(records: &[Record]) -> usize {
+fn batch_len<R: Borrow<Record>>(records: &[R]) -> usize {
     let mut bytes = 0;
     let fitting = records.iter().take_while(|record| {
-        bytes += record.bytes();
+        bytes += (*record).borrow().bytes();
         bytes <= BATCH_BYTES_MAX
     });
     fitting.count().max(1)

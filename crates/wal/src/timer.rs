@@ -1,18 +1,27 @@
-//! How long something took, for the metrics only: no decision of this crate depends on time.
+//! How long something took, for metrics and for how to wait: nothing that is written depends on time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A running measurement.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[allow(clippy::disallowed_methods, reason = "measures for metrics; this crate knows no injected clock")]
+    #[allow(clippy::disallowed_methods, reason = "measures for metrics and spins; this crate knows no injected clock")]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+
     pub(crate) fn seconds(self) -> f64 {
-        self.0.elapsed().as_secs_f64()
+        self.elapsed().as_secs_f64()
+    }
+
+    /// From here to a later one.
+    pub(crate) fn seconds_until(self, later: Self) -> f64 {
+        later.0.saturating_duration_since(self.0).as_secs_f64()
     }
 }

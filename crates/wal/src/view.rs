@@ -174,6 +174,9 @@ impl View {
 
     /// The entries of appends up to this one leave memory; gives back their bytes.
     pub(crate) fn evict(&mut self, stamp: u64) -> usize {
+        if self.tail.front().is_none_or(|(of, _)| *of > stamp) {
+            return 0;
+        }
         let gone = self.tail.partition_point(|(of, _)| *of <= stamp);
         self.tail.drain(..gone).map(|one| weight(&one)).sum()
     }

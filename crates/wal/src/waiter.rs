@@ -12,7 +12,7 @@ impl Waiter {
         Self(done)
     }
 
-    pub(crate) fn finish(mut self, result: Result<(), WalError>) {
+    pub(crate) fn finish(&mut self, result: Result<(), WalError>) {
         self.run(result);
     }
 

@@ -15,8 +15,8 @@ use crate::{
     fault::During,
     format::{Op, Record},
     group_log::entry_records,
+    item::{Item, Lane},
     lock::{lock, read},
-    queue::{Item, Lane},
     shared::{Ground, Registry, Shared},
     store::Store,
     view::{GroupCell, Health, View},
@@ -129,7 +129,7 @@ impl Wal {
         if registry.closed.contains(&key) {
             return Err(GroupError::Removed);
         }
-        let create = vec![Record { key, op: Op::Create }];
+        let create = Record { key, op: Op::Create };
         let lower = registry.lives_below(key);
         self.bury(registry, &lower, || self.push(Item::new(Lane::Lazy, create, None)))?;
         Ok(registry.adopt(key, View::default()))
@@ -181,7 +181,7 @@ impl Wal {
     /// `Busy` only when a full disk has no byte for it, or that the log is closed or failed; then `done` never runs.
     pub fn remove_group(&self, key: GroupKey, done: Done) -> Result<(), WalError> {
         self.registry(|registry| {
-            let tombstone = vec![Record { key, op: Op::Tombstone }];
+            let tombstone = Record { key, op: Op::Tombstone };
             self.bury(registry, &[key], || self.push(Item::new(Lane::Reserved, tombstone, Some(done))))
         })
     }

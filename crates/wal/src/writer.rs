@@ -1,18 +1,22 @@
 //! The one thread that writes: drain what is ready, one write and one sync, tell those who waited, repeat. And the keeper,
 //! which makes segments ahead and takes them back.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, thread, time::Duration};
 
 use crate::{
     GroupKey, Stats, WalError,
     dir_lock::DirLock,
     fault::Fault,
     format::Record,
+    item::Item,
     lock::lock,
-    queue::{Item, Taken},
+    queue::{ITEMS_KEPT, Taken},
+    rewrite::Slice,
     shared::Shared,
     spares::Spares,
+    spin::Spin,
     store::{Store, Tidied},
+    timer::Stopwatch,
 };
 
 /// A log that was idle for so long attests its last batch.
@@ -23,7 +27,8 @@ pub(crate) struct Writer {
     store: Store,
     shared: Arc<Shared>,
     /// Who waits for the batch in flight.
-    load: Vec<Item>,
+    load: VecDeque<Item>,
+    spin: Spin,
     keeper: Option<thread::JoinHandle<()>>,
     lock: Option<DirLock>,
 }
@@ -35,7 +40,8 @@ impl Writer {
         lock: Option<DirLock>,
     ) -> io::Result<thread::JoinHandle<()>> {
         let keeper = Some(spawn_keeper(store.spares.clone(), shared.clone())?);
-        let writer = Self { store, shared, load: Vec::new(), keeper, lock };
+        let load = VecDeque::new();
+        let writer = Self { store, shared, load, spin: Spin::new(), keeper, lock };
         writer.publish();
         thread::Builder::new().name("muster-wal".to_owned()).spawn(move || writer.run())
     }
@@ -67,16 +73,19 @@ impl Writer {
 
     fn serve(&mut self) -> Result<(), Fault> {
         loop {
-            match self.shared.queue.take(self.patience()) {
-                Taken::Load(load) => self.load = load,
-                Taken::Nothing => {}
-                Taken::Closed => return Ok(()),
+            if self.take() == Taken::Closed {
+                return Ok(());
             }
             self.write()?;
             let tidied = self.store.tidy()?;
             self.report(tidied);
             self.publish();
         }
+    }
+
+    fn take(&mut self) -> Taken {
+        let patience = self.patience();
+        self.shared.queue.take(patience, &mut self.load, &mut self.spin)
     }
 
     /// How long to wait for something to write.
@@ -91,22 +100,33 @@ impl Writer {
     /// Copies go first: what waits may truncate what they copy.
     fn write(&mut self) -> Result<(), Fault> {
         let slice = self.store.copies()?;
-        let waiting = self.load.iter_mut().flat_map(|item| std::mem::take(&mut item.records));
-        let records: Vec<Record> = slice.records.into_iter().chain(waiting).collect();
-        if records.is_empty() {
-            return self.store.seal();
+        let batch: Vec<&Record> = records(&slice, &self.load).collect();
+        if batch.is_empty() {
+            return self.rest();
         }
-        self.store.commit(&records)?;
+        let written = self.store.write(&batch)?;
+        self.answer();
+        self.store.note(records(&slice, &self.load), &written);
         slice.damaged.into_iter().for_each(|damage| self.shared.quarantine(damage));
-        self.tell();
+        self.shared.cache.note(self.load.drain(..).filter_map(|mut item| item.take_append()));
         Ok(())
     }
 
-    fn tell(&mut self) {
+    /// Nothing is to be written, but somebody may have asked for just that.
+    fn rest(&mut self) -> Result<(), Fault> {
+        self.store.seal()?;
+        self.answer();
+        self.load.clear();
+        self.load.shrink_to(ITEMS_KEPT);
+        Ok(())
+    }
+
+    /// Who waits is told before anything else is done: what follows goes on beside what they do next.
+    fn answer(&mut self) {
         let seconds = metrics::histogram!("muster_wal_append_seconds");
-        self.shared.cache.note(self.load.iter_mut().filter_map(|item| item.append.take()));
-        for item in self.load.drain(..) {
-            seconds.record(item.watch.seconds());
+        let now = Stopwatch::start();
+        for item in &mut self.load {
+            seconds.record(item.watch.seconds_until(now));
             item.waiter.finish(Ok(()));
         }
     }
@@ -147,6 +167,11 @@ impl Writer {
         metrics::gauge!("muster_queue_depth", "queue" => "wal").set(self.shared.queue.depth().0 as f64);
         *lock(&self.shared.stats) = stats;
     }
+}
+
+/// In the order in which they are written.
+fn records<'a>(slice: &'a Slice, load: &'a VecDeque<Item>) -> impl Iterator<Item = &'a Record> {
+    slice.records.iter().chain(load.iter().flat_map(Item::records))
 }
 
 fn spawn_keeper(spares: Spares, shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {

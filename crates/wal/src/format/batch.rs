@@ -6,6 +6,8 @@
 //! The header's crc covers the table's crc, the table holds each record's crc, and each header names its predecessor's
 //! crc: so a header attests everything before it, and a record that is damaged is known by its row.
 
+use std::borrow::Borrow;
+
 use bytes::{Buf, BufMut};
 
 use super::record::{FRAME_BYTES, Op, ROW_BYTES, Record};
@@ -42,14 +44,14 @@ pub(crate) struct Head {
 }
 
 /// Appends the batch to `out`, padded to whole blocks, and gives back its header crc.
-pub(crate) fn encode(stamp: &Stamp, records: &[Record], out: &mut Vec<u8>) -> u32 {
+pub(crate) fn encode<R: Borrow<Record>>(stamp: &Stamp, records: &[R], out: &mut Vec<u8>) -> u32 {
     let start = out.len();
     let table_at = start + HEAD_BYTES;
     let payload_at = table_at + records.len() * ROW_BYTES;
     out.resize(payload_at, 0);
     let mut row_at = table_at;
     for record in records {
-        let row = put_frame(record, out);
+        let row = put_frame(record.borrow(), out);
         out[row_at..row_at + ROW_BYTES].copy_from_slice(&row);
         row_at += ROW_BYTES;
     }
