@@ -93,7 +93,10 @@ pub(crate) fn appends(dir: &Path, groups: u64) -> Result<Figures> {
     warm_up(&wal, groups)?;
     let mut load = Load::new(&wal, groups)?;
     load.run(TIME, KEPT)?;
+    let before = wal.stats();
     let figures = load.run(TIME, KEPT)?;
+    let after = wal.stats();
+    eprintln!("records per sync {:.1}, syncs/s {:.0}, rolled {}", (after.records - before.records) as f64 / (after.syncs - before.syncs) as f64, (after.syncs - before.syncs) as f64 / TIME.as_secs_f64(), after.segments_deleted - before.segments_deleted);
     drop(load);
     wal.close()?;
     Ok(figures)

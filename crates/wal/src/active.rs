@@ -1,15 +1,12 @@
 //! The segment that is being written.
 
-use std::{
-    borrow::Borrow,
-    hash::{BuildHasher, Hasher, RandomState},
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::{
     Options,
     disk::{Disk, DiskFile},
     fault::{During, Fault},
-    format::{BLOCK, Record, SegmentHeader, Stamp, encode, segment_name},
+    format::{BLOCK, Encoded, Record, SegmentHeader, Stamp, encode, segment_name},
     recovery::Tail,
     spares::Spare,
     timer::Stopwatch,
@@ -60,7 +57,11 @@ impl Active {
         self.at
     }
 
-    pub(crate) fn encode<R: Borrow<Record>>(&self, records: &[R], out: &mut Vec<u8>) -> u32 {
+    pub(crate) fn encode<'a>(
+        &self,
+        records: impl Iterator<Item = &'a Record> + Clone,
+        out: &mut Vec<u8>,
+    ) -> Encoded {
         let Tail { batch, lsn, chain } = self.tail;
         encode(&Stamp { segment: self.segment, salt: self.salt, batch, lsn, chain }, records, out)
     }
@@ -80,10 +81,11 @@ impl Active {
     }
 
     /// The batch just written is durable.
-    pub(crate) fn advance(&mut self, bytes: usize, records: usize, chain: u32) {
+    pub(crate) fn advance(&mut self, bytes: usize, batch: Encoded) {
         self.at += bytes as u64;
         self.bytes = self.bytes.max(self.at);
-        self.tail = Tail { batch: self.tail.batch + 1, lsn: self.tail.lsn + records as u64, chain };
+        let lsn = self.tail.lsn + batch.records as u64;
+        self.tail = Tail { batch: self.tail.batch + 1, lsn, chain: batch.crc };
     }
 
     /// Gives back what is behind the last batch, if that is much.

@@ -1,43 +1,40 @@
-//! The newest entries of all groups in memory, bounded in bytes: what is oldest goes first, once it is on disk.
+//! The newest entries of all groups in memory, bounded in bytes: what is old goes first, once it is on disk.
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
 use crate::{
-    lock::{lock, write},
+    lock::{lock, read, write},
     view::GroupCell,
 };
 
-/// Appends that are remembered at most; older ones leave memory whatever they weigh.
-const CHUNKS_MAX: usize = 65_536;
-
-/// One append that is durable: its entries may leave memory.
-struct Chunk {
-    cell: Arc<GroupCell>,
-    stamp: u64,
-}
+/// Below so many groups it is not looked for those that have nothing in memory any more.
+const SWEEP_MIN: usize = 1024;
 
 /// Counts the bytes of all entries in memory and lets go of the oldest.
 pub(crate) struct Cache {
     bytes: AtomicUsize,
     bytes_max: usize,
-    stamps: AtomicU64,
-    chunks: Mutex<VecDeque<Chunk>>,
+    /// Changed by the writer only.
+    clock: Mutex<Clock>,
+}
+
+/// Groups with durable entries in memory, each once. They give up their oldest append in turn.
+struct Clock {
+    cells: VecDeque<Arc<GroupCell>>,
+    /// With so many of them, those that have nothing in memory any more leave.
+    sweep_at: usize,
 }
 
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), bytes_max, stamps: AtomicU64::new(1), chunks: Mutex::default() }
-    }
-
-    /// The number of an append: a later one of the same group has a higher one.
-    pub(crate) fn stamp(&self) -> u64 {
-        self.stamps.fetch_add(1, Ordering::Relaxed)
+        let clock = Clock { cells: VecDeque::new(), sweep_at: SWEEP_MIN };
+        Self { bytes: AtomicUsize::new(0), bytes_max, clock: Mutex::new(clock) }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -49,34 +46,59 @@ impl Cache {
     }
 
     pub(crate) fn shrink(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 
     /// These appends are on disk; what is too much leaves memory.
     pub(crate) fn note(&self, appends: impl Iterator<Item = (Arc<GroupCell>, u64)>) {
-        self.add(appends).into_iter().for_each(|chunk| self.release(&chunk));
-        while let Some(chunk) = self.take_surplus() {
-            self.release(&chunk);
+        let new = appends.filter_map(|(cell, stamp)| {
+            cell.durable.store(stamp, Ordering::Release);
+            (!cell.cached.swap(true, Ordering::AcqRel)).then_some(cell)
+        });
+        new.for_each(|cell| lock(&self.clock).add(cell));
+        self.make_room();
+    }
+
+    /// As long as it is too much; a round in which nobody could give up anything ends it.
+    fn make_room(&self) {
+        let mut in_vain = 0;
+        while self.bytes() > self.bytes_max {
+            let mut clock = lock(&self.clock);
+            let freed = clock.turn();
+            self.shrink(freed);
+            in_vain = if freed > 0 { 0 } else { in_vain + 1 };
+            if in_vain > clock.cells.len() {
+                return;
+            }
+        }
+    }
+}
+
+impl Clock {
+    fn add(&mut self, cell: Arc<GroupCell>) {
+        self.cells.push_back(cell);
+        if self.cells.len() >= self.sweep_at {
+            self.cells.retain(stays);
+            self.sweep_at = SWEEP_MIN.max(2 * self.cells.len());
         }
     }
 
-    /// Gives back those that are too many.
-    fn add(&self, appends: impl Iterator<Item = (Arc<GroupCell>, u64)>) -> Vec<Chunk> {
-        let mut chunks = lock(&self.chunks);
-        chunks.extend(appends.map(|(cell, stamp)| Chunk { cell, stamp }));
-        let surplus = chunks.len().saturating_sub(CHUNKS_MAX);
-        chunks.drain(..surplus).collect()
-    }
-
-    fn release(&self, chunk: &Chunk) {
-        let freed = write(&chunk.cell.view).evict(chunk.stamp);
-        self.shrink(freed);
-    }
-
-    fn take_surplus(&self) -> Option<Chunk> {
-        match self.bytes() > self.bytes_max {
-            true => lock(&self.chunks).pop_front(),
-            false => None,
+    /// The next group gives up its oldest append; gives back the bytes.
+    fn turn(&mut self) -> usize {
+        let Some(cell) = self.cells.pop_front() else { return 0 };
+        let freed = write(&cell.view).evict(cell.durable.load(Ordering::Acquire));
+        if stays(&cell) {
+            self.cells.push_back(cell);
         }
+        freed
     }
+}
+
+/// Whether the group still has entries in memory; else it is forgotten here.
+fn stays(cell: &Arc<GroupCell>) -> bool {
+    let stays = read(&cell.view).is_cached();
+    cell.cached.store(stays, Ordering::Release);
+    stays
 }

@@ -50,9 +50,9 @@ impl GroupLog {
         };
         let mut view = self.view()?;
         view.check_append(&entries)?;
-        let stamp = self.shared().cache.stamp();
+        let stamp = view.next_stamp();
         self.shared().queue.push(Item::append(&self.cell, stamp, records, done))?;
-        let bytes = view.append(entries, stamp);
+        let bytes = view.append(entries);
         self.shared().cache.grow(bytes);
         Ok(())
     }

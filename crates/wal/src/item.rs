@@ -6,7 +6,6 @@ use crate::{
     Done,
     format::{HEAD_BYTES, Record, block_up},
     gate::Load,
-    timer::Stopwatch,
     view::GroupCell,
     waiter::Waiter,
 };
@@ -53,7 +52,6 @@ impl From<Vec<Record>> for Records {
 pub(crate) struct Item {
     records: Records,
     pub(crate) waiter: Waiter,
-    pub(crate) watch: Stopwatch,
     /// The group that appended, and the number of its append.
     append: Option<(Arc<GroupCell>, u64)>,
     lane: Lane,
@@ -64,7 +62,7 @@ impl Item {
     pub(crate) fn new(lane: Lane, records: impl Into<Records>, done: Option<Done>) -> Self {
         let records = records.into();
         let bytes = records.as_slice().iter().map(Record::bytes).sum();
-        Self { records, waiter: Waiter::new(done), watch: Stopwatch::start(), append: None, lane, bytes }
+        Self { records, waiter: Waiter::new(done), append: None, lane, bytes }
     }
 
     /// Entries of one group.
@@ -80,9 +78,10 @@ impl Item {
         self.lane
     }
 
-    /// The group that appended, and the number of its append; given once.
-    pub(crate) fn take_append(&mut self) -> Option<(Arc<GroupCell>, u64)> {
-        self.append.take()
+    /// It is durable: its group has it waiting no longer. Gives back the group that appended, and the number of its append.
+    pub(crate) fn settle(self) -> Option<(Arc<GroupCell>, u64)> {
+        self.leave();
+        self.append
     }
 
     pub(crate) fn weight(&self) -> Load {
@@ -91,19 +90,19 @@ impl Item {
         Load { records: self.records().len(), bytes: self.bytes, room }
     }
 
-    /// Bytes of the same group that wait already.
+    /// Bytes of the same group that are not durable yet.
     pub(crate) fn queued(&self) -> usize {
         self.append.as_ref().map_or(0, |(cell, _)| cell.queued.load(Ordering::Acquire))
     }
 
-    /// From now on its group has it waiting.
+    /// Its group has it waiting.
     pub(crate) fn enter(&self) {
         if let Some((cell, _)) = &self.append {
             cell.queued.fetch_add(self.bytes, Ordering::AcqRel);
         }
     }
 
-    /// It waits no longer.
+    /// Its group has it waiting no longer.
     pub(crate) fn leave(&self) {
         if let Some((cell, _)) = &self.append {
             cell.queued.fetch_sub(self.bytes, Ordering::AcqRel);

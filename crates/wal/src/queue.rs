@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -17,6 +17,7 @@ use crate::{
     lock::lock,
     space::Space,
     spin::Spin,
+    timer::Stopwatch,
 };
 
 /// The writer takes items until it has this many bytes; one item has at most `BATCH_BYTES_MAX` less this.
@@ -39,6 +40,20 @@ pub(crate) enum Taken {
     Closed,
 }
 
+/// What goes into one batch, and how its writer waits for that. Empty between two batches.
+pub(crate) struct Batch {
+    pub(crate) items: VecDeque<Item>,
+    /// Since when the first of them waited, or a later one if they were more than fit.
+    pub(crate) since: Stopwatch,
+    pub(crate) spin: Spin,
+}
+
+impl Batch {
+    pub(crate) fn new() -> Self {
+        Self { items: VecDeque::new(), since: Stopwatch::start(), spin: Spin::new() }
+    }
+}
+
 enum Phase {
     Open,
     Closing,
@@ -51,6 +66,8 @@ struct State {
     hints: BTreeMap<GroupKey, LogId>,
     load: Load,
     urgent: usize,
+    /// Since when the first item waits.
+    since: Stopwatch,
     /// The writer waits and nobody has woken it yet.
     waits: bool,
     phase: Phase,
@@ -60,8 +77,8 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     ready: Condvar,
-    /// What [`State::is_ready`] said last, for a look without the lock.
-    hot: AtomicBool,
+    /// How many items are ready, for a look without the lock.
+    hot: AtomicUsize,
     gate: Gate,
 }
 
@@ -72,11 +89,12 @@ impl Queue {
             hints: BTreeMap::new(),
             load: Load::default(),
             urgent: 0,
+            since: Stopwatch::start(),
             waits: false,
             phase: Phase::Open,
         };
         let gate = Gate::new(options, space);
-        Self { state: Mutex::new(state), ready: Condvar::new(), hot: AtomicBool::new(false), gate }
+        Self { state: Mutex::new(state), ready: Condvar::new(), hot: AtomicUsize::new(0), gate }
     }
 
     /// Takes the item, or changes nothing and drops its callback unrun.
@@ -97,7 +115,7 @@ impl Queue {
         if !state.is_ready() {
             return;
         }
-        self.hot.store(true, Ordering::Release);
+        self.hot.store(state.items.len().max(1), Ordering::Release);
         let waits = std::mem::take(&mut state.waits);
         drop(state);
         if waits {
@@ -132,23 +150,27 @@ impl Queue {
     }
 
     /// Fills `load`, which is empty, with everything that is ready, up to a bound; waits for it, at most as long as given.
-    pub(crate) fn take(&self, wait: Option<Duration>, load: &mut VecDeque<Item>, spin: &mut Spin) -> Taken {
+    pub(crate) fn take(&self, wait: Option<Duration>, load: &mut Batch) -> Taken {
         if wait != Some(Duration::ZERO) {
-            spin.until(&self.hot);
+            load.spin.until(&self.hot);
         }
-        let (mut state, timed_out) = self.until_ready(wait, spin);
+        let (mut state, timed_out) = self.until_ready(wait, &mut load.spin);
         if timed_out {
             state.shrink();
             return Taken::Nothing;
         }
         state.drain(load);
-        self.hot.store(state.is_ready(), Ordering::Release);
-        drop(state);
-        load.iter().for_each(Item::leave);
-        match load.is_empty() {
+        self.hot.store(state.ready_items(), Ordering::Release);
+        match load.items.is_empty() {
             true => Taken::Closed,
             false => Taken::Load,
         }
+    }
+
+    /// Waits a moment for those who have just been told: so many items were in that batch, and some wait already.
+    pub(crate) fn gather(&self, told: usize, load: &mut Batch) {
+        let expected = told + self.hot.load(Ordering::Acquire);
+        load.spin.gather(&self.hot, expected);
     }
 
     /// Whether nothing was ready in time.
@@ -230,7 +252,17 @@ impl State {
         self.urgent > 0 || self.load.records >= LAZY_RECORDS_MAX || !matches!(self.phase, Phase::Open)
     }
 
+    fn ready_items(&self) -> usize {
+        match self.is_ready() {
+            true => self.items.len().max(1),
+            false => 0,
+        }
+    }
+
     fn push(&mut self, item: Item) {
+        if self.items.is_empty() {
+            self.since = Stopwatch::start();
+        }
         self.load.add(&item.weight());
         item.enter();
         self.urgent += usize::from(item.lane() != Lane::Lazy);
@@ -245,19 +277,27 @@ impl State {
     }
 
     /// All at once if that is not too much for one batch, else item by item.
-    fn drain(&mut self, load: &mut VecDeque<Item>) {
-        if self.load.bytes <= LOAD_BYTES && self.load.records <= LOAD_RECORDS {
-            std::mem::swap(&mut self.items, load);
-            (self.load, self.urgent) = (Load::default(), 0);
-            load.extend(self.take_hints());
-            return;
+    fn drain(&mut self, batch: &mut Batch) {
+        batch.since = self.since;
+        match self.load.bytes <= LOAD_BYTES && self.load.records <= LOAD_RECORDS {
+            true => self.drain_all(batch),
+            false => self.drain_some(batch),
         }
+    }
+
+    fn drain_all(&mut self, batch: &mut Batch) {
+        std::mem::swap(&mut self.items, &mut batch.items);
+        (self.load, self.urgent) = (Load::default(), 0);
+        batch.items.extend(self.take_hints());
+    }
+
+    fn drain_some(&mut self, batch: &mut Batch) {
         let (mut bytes, mut records) = (0, 0);
         while bytes < LOAD_BYTES && records < LOAD_RECORDS {
-            let Some(item) = self.pop() else { return load.extend(self.take_hints()) };
+            let Some(item) = self.pop() else { return };
             bytes += item.weight().bytes;
             records += item.weight().records;
-            load.push_back(item);
+            batch.items.push_back(item);
         }
     }
 

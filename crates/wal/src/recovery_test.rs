@@ -359,7 +359,7 @@ fn r19_a_payload_that_looks_like_a_later_batch_is_never_taken_for_one() {
     let head = Head::decode(&disk.files()[&segment_name(1)][BLOCK..]).unwrap();
     let stamp = Stamp { segment: 1, salt: header.salt, batch: 9, lsn: 99, chain: head.crc };
     let mut payload = vec![0; BLOCK - 64 - 48 - 24];
-    encode(&stamp, &[create(5)], &mut payload);
+    encode(&stamp, [create(5)].iter(), &mut payload);
     let liar = Entry { id: log_id(1, 1), payload: payload.into() };
     store.commit(&[record(1, Op::Entry(liar))]).unwrap();
     let mut files = disk.files();
@@ -383,7 +383,7 @@ fn log_of(records: &[Record], patch: impl FnOnce(&mut Vec<u8>)) -> Files {
     };
     let mut bytes = header.encode();
     let stamp = Stamp { segment: 1, salt: 0x5a17, batch: 1, lsn: 1, chain: 0 };
-    encode(&stamp, records, &mut bytes);
+    encode(&stamp, records.iter(), &mut bytes);
     patch(&mut bytes);
     BTreeMap::from([(segment_name(1), bytes)])
 }
@@ -436,7 +436,7 @@ fn r20_a_table_never_reads_another_batchs_records() {
             lsn: 4,
             chain: Head::decode(&bytes[BLOCK..]).unwrap().crc,
         };
-        encode(&next, &[create(2)], bytes);
+        encode(&next, [create(2)].iter(), bytes);
     });
     let (found, _) = outcome(&spliced).unwrap();
     assert_eq!(found.damaged.iter().map(|damage| damage.key.group).collect::<Vec<_>>(), [1]);

@@ -74,6 +74,11 @@ impl Slots {
         (!self.slots.is_empty()).then(|| self.first.saturating_add(self.slots.len() as u64))
     }
 
+    /// Whether this is the index behind the last one.
+    pub(crate) fn ends_at(&self, index: u64) -> bool {
+        self.end().is_none_or(|end| end == index)
+    }
+
     /// Puts an entry in its place; gives back the one that stood there, or the entry itself where it cannot stand.
     pub(crate) fn put(&mut self, index: u64, slot: Slot) -> Option<Slot> {
         if !self.reach(index) {

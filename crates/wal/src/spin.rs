@@ -1,7 +1,7 @@
 //! Waiting without sleeping, where that is worth it: to be woken takes longer than a small batch does.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
@@ -10,8 +10,12 @@ use crate::timer::Stopwatch;
 
 /// So long a wait is spun through at most.
 const SPIN: Duration = Duration::from_micros(30);
+/// So long it is waited for those who have just been told.
+const GATHER: Duration = Duration::from_micros(15);
+/// After gathering in vain again and again, so many batches at most pass until it is tried again.
+const PAUSE_MAX: u32 = 64;
 /// Looks between two looks at the clock.
-const LOOKS: u32 = 32;
+const LOOKS: u32 = 16;
 
 /// Spins only while that has paid: after a wait that was short, until a spin was in vain. So a log with little to do
 /// spins for a moment after a burst and never else.
@@ -20,26 +24,36 @@ pub(crate) struct Spin {
     pays: bool,
     /// Somebody else can run meanwhile.
     possible: bool,
+    /// Batches until gathering is tried again, and how many they will be after the next time in vain.
+    skip: u32,
+    pause: u32,
 }
 
 impl Spin {
     pub(crate) fn new() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { pays: false, possible: cores > 1 }
+        Self { pays: false, possible: cores > 1, skip: 0, pause: 1 }
     }
 
-    /// Looks at the flag for a while.
-    pub(crate) fn until(&mut self, flag: &AtomicBool) {
-        if !self.pays {
+    /// Waits for anything that is ready.
+    pub(crate) fn until(&mut self, ready: &AtomicUsize) {
+        if self.pays {
+            self.pays = reach(ready, 1, SPIN);
+        }
+    }
+
+    /// Waits until so many items are ready. Callers who were just told often come back at once: one batch for all of them
+    /// is sooner durable than two that take turns.
+    pub(crate) fn gather(&mut self, ready: &AtomicUsize, items: usize) {
+        if !self.possible || self.skip > 0 {
+            self.skip = self.skip.saturating_sub(1);
             return;
         }
-        let watch = Stopwatch::start();
-        while !is_set(flag) {
-            if watch.elapsed() > SPIN {
-                self.pays = false;
-                return;
-            }
-        }
+        self.pause = match reach(ready, items, GATHER) {
+            true => 1,
+            false => (self.pause * 2).min(PAUSE_MAX),
+        };
+        self.skip = self.pause - 1;
     }
 
     /// A wait begins that may be slept through.
@@ -53,9 +67,20 @@ impl Spin {
     }
 }
 
-fn is_set(flag: &AtomicBool) -> bool {
+/// Whether so many items were ready in time.
+fn reach(ready: &AtomicUsize, items: usize, time: Duration) -> bool {
+    let watch = Stopwatch::start();
+    while !look(ready, items) {
+        if watch.elapsed() > time {
+            return false;
+        }
+    }
+    true
+}
+
+fn look(ready: &AtomicUsize, items: usize) -> bool {
     (0..LOOKS).any(|_| {
         std::hint::spin_loop();
-        flag.load(Ordering::Acquire)
+        ready.load(Ordering::Acquire) >= items
     })
 }

@@ -1,7 +1,6 @@
 //! The log on disk as one value: writes batches, rolls segments, frees and compacts old ones. Used by one thread.
 
 use std::{
-    borrow::Borrow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -11,7 +10,7 @@ use crate::{
     active::Active,
     disk::Disk,
     fault::Fault,
-    format::{BLOCK, HEAD_BYTES, NOBODY, Op, ROW_BYTES, Record},
+    format::{BLOCK, Encoded, HEAD_BYTES, NOBODY, Op, ROW_BYTES, Record},
     ledger::Ledger,
     recovery::recover,
     rewrite::Rewrite,
@@ -108,45 +107,54 @@ impl Store {
     /// Makes the records durable in order and notes them; after an error nothing more may be written.
     #[cfg(test)]
     pub(crate) fn commit(&mut self, records: &[Record]) -> Result<(), Fault> {
-        let written = self.write(records)?;
+        let written = self.write(records.iter())?;
         self.note(records.iter(), &written);
         Ok(())
     }
 
     /// Makes the records durable in order; they must be noted before anything else is asked. After an error nothing more
     /// may be written.
-    pub(crate) fn write<R: Borrow<Record>>(&mut self, records: &[R]) -> Result<Vec<Written>, Fault> {
-        let mut written = Vec::new();
-        let mut rest = records;
-        while !rest.is_empty() {
-            let (batch, later) = rest.split_at(batch_len(rest));
-            written.push(self.write_batch(batch)?);
-            rest = later;
+    pub(crate) fn write<'a, R>(&mut self, records: R) -> Result<Vec<Written>, Fault>
+    where
+        R: Iterator<Item = &'a Record> + Clone,
+    {
+        let (mut rest, mut written) = (records, Vec::new());
+        loop {
+            let count = batch_len(rest.clone());
+            if count == 0 {
+                return Ok(written);
+            }
+            written.push(self.write_batch(rest.clone().take(count))?);
+            rest.nth(count - 1);
+            self.totals.syncs += 1;
+            self.totals.records += count as u64;
+            self.is_sealed = false;
         }
-        self.totals.syncs += written.len() as u64;
-        self.totals.records += records.len() as u64;
-        self.is_sealed = false;
-        Ok(written)
     }
 
-    fn write_batch<R: Borrow<Record>>(&mut self, records: &[R]) -> Result<Written, Fault> {
-        self.buffer.clear();
-        let mut chain = self.active.encode(records, &mut self.buffer);
+    fn write_batch<'a, R>(&mut self, records: R) -> Result<Written, Fault>
+    where
+        R: Iterator<Item = &'a Record> + Clone,
+    {
+        let mut batch = self.encode(records.clone());
         if !self.active.fits(self.buffer.len()) {
             self.roll()?;
-            self.buffer.clear();
-            chain = self.active.encode(records, &mut self.buffer);
+            batch = self.encode(records);
         }
         self.active.write(&self.buffer)?;
-        let written =
-            Written { segment: self.active.segment, at: self.active.at(), records: records.len() };
-        self.active.advance(self.buffer.len(), records.len(), chain);
+        let (segment, at) = (self.active.segment, self.active.at());
+        self.active.advance(self.buffer.len(), batch);
         self.space.set_active(self.active.left());
         self.totals.bytes_written += self.buffer.len() as u64;
         if self.active.is_quarter_full() {
             self.spares.make_ahead();
         }
-        Ok(written)
+        Ok(Written { segment, at, records: batch.records })
+    }
+
+    fn encode<'a>(&mut self, records: impl Iterator<Item = &'a Record> + Clone) -> Encoded {
+        self.buffer.clear();
+        self.active.encode(records, &mut self.buffer)
     }
 
     /// The ledger learns where each record of these batches is.
@@ -178,7 +186,7 @@ impl Store {
         if self.is_sealed {
             return Ok(());
         }
-        self.write_batch(&[Record { key: NOBODY, op: Op::Seal }])?;
+        self.write_batch([Record { key: NOBODY, op: Op::Seal }].iter())?;
         self.buffer.shrink_to(BUFFER_KEPT);
         self.totals.seals += 1;
         self.is_sealed = true;
@@ -227,14 +235,17 @@ impl Store {
     }
 }
 
-/// How many of the records go into one batch: at least one.
-fn batch_len<R: Borrow<Record>>(records: &[R]) -> usize {
-    let mut bytes = 0;
-    let fitting = records.iter().take_while(|record| {
-        bytes += (*record).borrow().bytes();
-        bytes <= BATCH_BYTES_MAX
-    });
-    fitting.count().max(1)
+/// How many of the records go into one batch: at least one, if there is any.
+fn batch_len<'a>(records: impl Iterator<Item = &'a Record>) -> usize {
+    let (mut bytes, mut count) = (0, 0);
+    for record in records {
+        bytes += record.bytes();
+        if bytes > BATCH_BYTES_MAX {
+            return count.max(1);
+        }
+        count += 1;
+    }
+    count
 }
 
 const _: () = assert!(BATCH_BYTES_MAX > BLOCK);

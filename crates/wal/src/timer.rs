@@ -19,9 +19,4 @@ impl Stopwatch {
     pub(crate) fn seconds(self) -> f64 {
         self.elapsed().as_secs_f64()
     }
-
-    /// From here to a later one.
-    pub(crate) fn seconds_until(self, later: Self) -> f64 {
-        later.0.saturating_duration_since(self.0).as_secs_f64()
-    }
 }

@@ -53,7 +53,9 @@ impl Trace {
 
     /// A new entry ends what stood at and above its index, and an eviction: the group was awake.
     fn put(&mut self, id: LogId, place: Place, usage: &mut Usage) {
-        self.truncate(id.index, usage);
+        if !self.entries.ends_at(id.index) {
+            self.truncate(id.index, usage);
+        }
         usage.release_kept(self.evicted.take());
         self.fill(id, Slot { place, ..slot(id) }, usage);
     }

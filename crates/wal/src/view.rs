@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     sync::{
         RwLock,
-        atomic::{AtomicBool, AtomicUsize},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
 };
 
@@ -27,8 +27,12 @@ pub(crate) struct GroupCell {
     pub(crate) view: RwLock<View>,
     /// What is on disk of it.
     pub(crate) shelf: Shelf,
-    /// Bytes of this group that wait for the writer.
+    /// Bytes of this group that are not durable yet.
     pub(crate) queued: AtomicUsize,
+    /// The newest append that is durable since this process started.
+    pub(crate) durable: AtomicU64,
+    /// The cache knows of it. Changed by the writer only.
+    pub(crate) cached: AtomicBool,
 }
 
 impl GroupCell {
@@ -39,6 +43,8 @@ impl GroupCell {
             view: RwLock::new(view),
             shelf,
             queued: AtomicUsize::new(0),
+            durable: AtomicU64::new(0),
+            cached: AtomicBool::new(false),
         }
     }
 }
@@ -62,6 +68,8 @@ pub(crate) struct View {
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) eviction: Option<Eviction>,
     runs: Runs,
+    /// The number of the last append.
+    stamp: u64,
     /// The payloads of the newest entries, each with the number of its append.
     tail: VecDeque<(u64, Bytes)>,
 }
@@ -141,13 +149,19 @@ impl View {
         }
     }
 
+    /// The number that the next append will have.
+    pub(crate) fn next_stamp(&self) -> u64 {
+        self.stamp + 1
+    }
+
     /// Takes the entries of one append; gives back the bytes that they hold in memory.
-    pub(crate) fn append(&mut self, entries: Vec<Entry>, stamp: u64) -> usize {
+    pub(crate) fn append(&mut self, entries: Vec<Entry>) -> usize {
         self.eviction = None;
+        self.stamp += 1;
         let mut bytes = 0;
         for entry in entries {
             self.runs.push(entry.id);
-            self.tail.push_back((stamp, entry.payload));
+            self.tail.push_back((self.stamp, entry.payload));
             bytes += self.tail.back().map_or(0, weight);
         }
         bytes
@@ -172,13 +186,18 @@ impl View {
         self.tail.drain(..gone).map(|one| weight(&one)).sum()
     }
 
-    /// The entries of appends up to this one leave memory; gives back their bytes.
-    pub(crate) fn evict(&mut self, stamp: u64) -> usize {
-        if self.tail.front().is_none_or(|(of, _)| *of > stamp) {
+    /// The entries of the oldest append leave memory if it is not newer than this one; gives back their bytes.
+    pub(crate) fn evict(&mut self, durable: u64) -> usize {
+        let Some(oldest) = self.tail.front().map(|(of, _)| *of).filter(|of| *of <= durable) else {
             return 0;
-        }
-        let gone = self.tail.partition_point(|(of, _)| *of <= stamp);
+        };
+        let gone = self.tail.partition_point(|(of, _)| *of <= oldest);
         self.tail.drain(..gone).map(|one| weight(&one)).sum()
+    }
+
+    /// Whether any entry is in memory.
+    pub(crate) fn is_cached(&self) -> bool {
+        !self.tail.is_empty()
     }
 
     /// One past the last entry's index; 0 without entries.

@@ -163,7 +163,7 @@ impl Wal {
         let mut records = vec![Record { key, op: Op::Create }, Record { key, op: Op::Vote(vote) }];
         records.extend(entry_records(key, &entries)?);
         check_seed(&records)?;
-        let bytes = view.append(entries, self.shared().cache.stamp());
+        let bytes = view.append(entries);
         self.registry(|registry| {
             check_vacant(registry, key)?;
             let lower = registry.lives_below(key);

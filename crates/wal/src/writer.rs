@@ -10,13 +10,11 @@ use crate::{
     format::Record,
     item::Item,
     lock::lock,
-    queue::{ITEMS_KEPT, Taken},
+    queue::{Batch, ITEMS_KEPT, Taken},
     rewrite::Slice,
     shared::Shared,
     spares::Spares,
-    spin::Spin,
     store::{Store, Tidied},
-    timer::Stopwatch,
 };
 
 /// A log that was idle for so long attests its last batch.
@@ -27,8 +25,7 @@ pub(crate) struct Writer {
     store: Store,
     shared: Arc<Shared>,
     /// Who waits for the batch in flight.
-    load: VecDeque<Item>,
-    spin: Spin,
+    load: Batch,
     keeper: Option<thread::JoinHandle<()>>,
     lock: Option<DirLock>,
 }
@@ -40,8 +37,7 @@ impl Writer {
         lock: Option<DirLock>,
     ) -> io::Result<thread::JoinHandle<()>> {
         let keeper = Some(spawn_keeper(store.spares.clone(), shared.clone())?);
-        let load = VecDeque::new();
-        let writer = Self { store, shared, load, spin: Spin::new(), keeper, lock };
+        let writer = Self { store, shared, load: Batch::new(), keeper, lock };
         writer.publish();
         thread::Builder::new().name("muster-wal".to_owned()).spawn(move || writer.run())
     }
@@ -56,7 +52,7 @@ impl Writer {
             tracing::error!("the keeper of spare segments panicked");
         }
         if let Err(fault) = outcome {
-            shared.fail(fault.into(), self.load);
+            shared.fail(fault.into(), self.load.items);
         }
         if let (Some(lock), true) = (self.lock, shared.queue.failed().is_some()) {
             lock.keep_for_ever();
@@ -85,7 +81,7 @@ impl Writer {
 
     fn take(&mut self) -> Taken {
         let patience = self.patience();
-        self.shared.queue.take(patience, &mut self.load, &mut self.spin)
+        self.shared.queue.take(patience, &mut self.load)
     }
 
     /// How long to wait for something to write.
@@ -100,15 +96,17 @@ impl Writer {
     /// Copies go first: what waits may truncate what they copy.
     fn write(&mut self) -> Result<(), Fault> {
         let slice = self.store.copies()?;
-        let batch: Vec<&Record> = records(&slice, &self.load).collect();
-        if batch.is_empty() {
+        let all = || records(&slice, &self.load.items);
+        if all().next().is_none() {
             return self.rest();
         }
-        let written = self.store.write(&batch)?;
+        let written = self.store.write(all())?;
         self.answer();
-        self.store.note(records(&slice, &self.load), &written);
+        let told = self.load.items.len();
+        self.store.note(records(&slice, &self.load.items), &written);
         slice.damaged.into_iter().for_each(|damage| self.shared.quarantine(damage));
-        self.shared.cache.note(self.load.drain(..).filter_map(|mut item| item.take_append()));
+        self.shared.cache.note(self.load.items.drain(..).filter_map(Item::settle));
+        self.shared.queue.gather(told, &mut self.load);
         Ok(())
     }
 
@@ -116,19 +114,18 @@ impl Writer {
     fn rest(&mut self) -> Result<(), Fault> {
         self.store.seal()?;
         self.answer();
-        self.load.clear();
-        self.load.shrink_to(ITEMS_KEPT);
+        self.load.items.clear();
+        self.load.items.shrink_to(ITEMS_KEPT);
         Ok(())
     }
 
     /// Who waits is told before anything else is done: what follows goes on beside what they do next.
     fn answer(&mut self) {
-        let seconds = metrics::histogram!("muster_wal_append_seconds");
-        let now = Stopwatch::start();
-        for item in &mut self.load {
-            seconds.record(item.watch.seconds_until(now));
-            item.waiter.finish(Ok(()));
+        if self.load.items.is_empty() {
+            return;
         }
+        metrics::histogram!("muster_wal_append_seconds").record(self.load.since.seconds());
+        self.load.items.iter_mut().for_each(|item| item.waiter.finish(Ok(())));
     }
 
     fn report(&self, tidied: Tidied) {
@@ -170,7 +167,7 @@ impl Writer {
 }
 
 /// In the order in which they are written.
-fn records<'a>(slice: &'a Slice, load: &'a VecDeque<Item>) -> impl Iterator<Item = &'a Record> {
+fn records<'a>(slice: &'a Slice, load: &'a VecDeque<Item>) -> impl Iterator<Item = &'a Record> + Clone {
     slice.records.iter().chain(load.iter().flat_map(Item::records))
 }
 

@@ -6,8 +6,6 @@
 //! The header's crc covers the table's crc, the table holds each record's crc, and each header names its predecessor's
 //! crc: so a header attests everything before it, and a record that is damaged is known by its row.
 
-use std::borrow::Borrow;
-
 use bytes::{Buf, BufMut};
 
 use super::record::{FRAME_BYTES, Op, ROW_BYTES, Record};
@@ -43,29 +41,42 @@ pub(crate) struct Head {
     table_crc: u32,
 }
 
-/// Appends the batch to `out`, padded to whole blocks, and gives back its header crc.
-pub(crate) fn encode<R: Borrow<Record>>(stamp: &Stamp, records: &[R], out: &mut Vec<u8>) -> u32 {
+/// What a batch came to.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Encoded {
+    /// The header's crc.
+    pub(crate) crc: u32,
+    pub(crate) records: usize,
+}
+
+/// Appends the batch to `out`, padded to whole blocks.
+pub(crate) fn encode<'a>(
+    stamp: &Stamp,
+    records: impl Iterator<Item = &'a Record> + Clone,
+    out: &mut Vec<u8>,
+) -> Encoded {
     let start = out.len();
     let table_at = start + HEAD_BYTES;
-    let payload_at = table_at + records.len() * ROW_BYTES;
+    let count = records.clone().count();
+    let payload_at = table_at + count * ROW_BYTES;
     out.resize(payload_at, 0);
     let mut row_at = table_at;
     for record in records {
-        let row = put_frame(record.borrow(), out);
+        let row = put_frame(record, out);
         out[row_at..row_at + ROW_BYTES].copy_from_slice(&row);
         row_at += ROW_BYTES;
     }
     let head = Head {
         stamp: *stamp,
         crc: 0,
-        records: records.len() as u32,
+        records: count as u32,
         payload_len: (out.len() - payload_at) as u32,
         table_crc: crc32fast::hash(&out[table_at..payload_at]),
     };
     let (raw, crc) = head.encode();
     out[start..table_at].copy_from_slice(&raw);
     out.resize(start + block_up(out.len() - start), 0);
-    crc
+    Encoded { crc, records: count }
 }
 
 /// Appends the record's frame and gives back its row.

@@ -5,7 +5,7 @@ mod names;
 mod record;
 mod segment;
 
-pub(crate) use batch::{Body, Found, HEAD_BYTES, Head, Stamp, decode_body, decode_frame, encode};
+pub(crate) use batch::{Body, Encoded, Found, HEAD_BYTES, Head, Stamp, decode_body, decode_frame, encode};
 pub(crate) use names::{
     damaged_name, is_temporary, is_torn, parse_segment, parse_spare, segment_name, spare_name,
     temporary_name, torn_name,
