@@ -50,9 +50,9 @@ impl Load {
         })
     }
 
-    fn append(&mut self, at: usize) -> Result<()> {
+    fn append(&mut self, at: usize, now: Instant) -> Result<()> {
         let tell = self.tell;
-        self.began[at] = Instant::now();
+        self.began[at] = now;
         let done: Done = Box::new(move |result| {
             if result.is_ok() {
                 let _ = tell.send(at);
@@ -64,13 +64,15 @@ impl Load {
 
     /// Runs for a time; each group purges what is more than `keep` entries old.
     fn run(&mut self, time: Duration, keep: u64) -> Result<Figures> {
-        (0..self.logs.len()).try_for_each(|at| self.append(at))?;
+        (0..self.logs.len()).try_for_each(|at| self.append(at, Instant::now()))?;
         let (mut nanos, start) = (Vec::new(), Instant::now());
-        while start.elapsed() < time {
+        let mut now = start;
+        while now - start < time {
             let at = self.told.recv()?;
-            nanos.push(self.began[at].elapsed().as_nanos() as u64);
+            now = Instant::now();
+            nanos.push((now - self.began[at]).as_nanos() as u64);
             self.purge(at, keep)?;
-            self.append(at)?;
+            self.append(at, now)?;
         }
         let took = start.elapsed();
         for _ in 0..self.logs.len() {
@@ -93,10 +95,7 @@ pub(crate) fn appends(dir: &Path, groups: u64) -> Result<Figures> {
     warm_up(&wal, groups)?;
     let mut load = Load::new(&wal, groups)?;
     load.run(TIME, KEPT)?;
-    let before = wal.stats();
     let figures = load.run(TIME, KEPT)?;
-    let after = wal.stats();
-    eprintln!("records per sync {:.1}, syncs/s {:.0}, rolled {}", (after.records - before.records) as f64 / (after.syncs - before.syncs) as f64, (after.syncs - before.syncs) as f64 / TIME.as_secs_f64(), after.segments_deleted - before.segments_deleted);
     drop(load);
     wal.close()?;
     Ok(figures)

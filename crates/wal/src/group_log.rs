@@ -121,7 +121,7 @@ impl GroupLog {
         }
         let mut view = self.view()?;
         self.push_one(Lane::Reserved, Op::Snapshot(snapshot.clone()), Some(done))?;
-        view.snapshot = Some(snapshot);
+        view.snapshot = Some(Box::new(snapshot));
         Ok(())
     }
 

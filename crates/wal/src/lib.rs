@@ -25,6 +25,7 @@ mod gate;
 mod group_log;
 mod inspect;
 mod item;
+mod lean;
 mod ledger;
 mod lock;
 mod queue;

@@ -39,7 +39,7 @@ impl LogReader {
 
     /// The snapshot noted last.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        read(&self.cell.view).snapshot.clone()
+        read(&self.cell.view).snapshot.as_deref().cloned()
     }
 
     /// The eviction noted last, if nothing was appended since.

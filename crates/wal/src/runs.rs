@@ -33,6 +33,8 @@ impl Runs {
     pub(crate) fn push(&mut self, id: LogId) {
         if self.runs.is_empty() {
             self.first = id.index;
+            // Most groups have had one leader: they do not pay for more.
+            self.runs.reserve_exact(1);
         }
         match self.runs.back_mut() {
             Some(run) if (run.term, run.origin) == (id.term, id.origin) => run.last = id.index,

@@ -80,7 +80,7 @@ impl Shared {
         metrics::counter!("muster_wal_damaged_groups_total").increment(1);
         let cell = lock(&self.registry).live.get(&damage.key).cloned();
         let Some(cell) = cell else { return };
-        let freed = write(&cell.view).end(Health::Damaged(damage));
+        let freed = write(&cell.view).end(Health::Damaged(Box::new(damage)));
         self.cache.shrink(freed);
     }
 

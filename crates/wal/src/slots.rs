@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{LogId, format::ROW_BYTES};
+use crate::{LogId, format::ROW_BYTES, lean::give_back};
 
 /// Holes that replay may make between two entries, until copies fill them; more is nonsense.
 const HOLES_MAX: u64 = 1 << 20;
@@ -74,9 +74,13 @@ impl Slots {
         (!self.slots.is_empty()).then(|| self.first.saturating_add(self.slots.len() as u64))
     }
 
-    /// Whether this is the index behind the last one.
-    pub(crate) fn ends_at(&self, index: u64) -> bool {
-        self.end().is_none_or(|end| end == index)
+    /// Puts an entry behind the last one, if that is its place.
+    pub(crate) fn push(&mut self, index: u64, slot: Slot) -> bool {
+        let follows = self.end() == Some(index);
+        if follows {
+            self.slots.push_back(slot);
+        }
+        follows
     }
 
     /// Puts an entry in its place; gives back the one that stood there, or the entry itself where it cannot stand.
@@ -107,6 +111,8 @@ impl Slots {
         let Some((before, behind)) = self.missing(index) else { return false };
         if self.slots.is_empty() {
             self.first = index;
+            // Most groups hold few entries: they do not pay for more.
+            self.slots.reserve_exact(1);
         }
         (0..before).for_each(|_| self.slots.push_front(Slot::default()));
         (0..behind).for_each(|_| self.slots.push_back(Slot::default()));
@@ -126,7 +132,9 @@ impl Slots {
         let through = upto.saturating_add(1).saturating_sub(self.first);
         let count = usize::try_from(through).unwrap_or(usize::MAX).min(self.slots.len());
         self.first = self.first.saturating_add(count as u64);
-        self.slots.drain(..count).filter(|slot| !slot.is_hole()).collect()
+        let gone = self.slots.drain(..count).filter(|slot| !slot.is_hole()).collect();
+        give_back(&mut self.slots);
+        gone
     }
 
     /// All entries, ascending.

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[allow(clippy::disallowed_methods, reason = "measures for metrics and spins; this crate knows no injected clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "measures for metrics and spins; this crate knows no injected clock"
+    )]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }

@@ -16,7 +16,7 @@ pub(crate) struct Trace {
     pub(crate) vote: Option<Kept<Vote>>,
     pub(crate) purged: Option<Kept<LogId>>,
     pub(crate) committed: Option<Kept<LogId>>,
-    pub(crate) snapshot: Option<Kept<Snapshot>>,
+    pub(crate) snapshot: Option<Kept<Box<Snapshot>>>,
     pub(crate) evicted: Option<Kept<Option<u64>>>,
     pub(crate) entries: Slots,
     /// A record says that this life was found damaged.
@@ -45,7 +45,9 @@ impl Trace {
         match op {
             Op::Vote(vote) => usage.replace(&mut self.vote, kept(*vote, place)),
             Op::Committed(id) => usage.replace(&mut self.committed, kept(*id, place)),
-            Op::Snapshot(snapshot) => usage.replace(&mut self.snapshot, kept(snapshot.clone(), place)),
+            Op::Snapshot(snapshot) => {
+                usage.replace(&mut self.snapshot, kept(Box::new(snapshot.clone()), place))
+            }
             Op::Evict(due_ms) => usage.replace(&mut self.evicted, kept(*due_ms, place)),
             _ => usage.replace(&mut self.created, kept((), place)),
         }
@@ -53,11 +55,13 @@ impl Trace {
 
     /// A new entry ends what stood at and above its index, and an eviction: the group was awake.
     fn put(&mut self, id: LogId, place: Place, usage: &mut Usage) {
-        if !self.entries.ends_at(id.index) {
-            self.truncate(id.index, usage);
-        }
         usage.release_kept(self.evicted.take());
-        self.fill(id, Slot { place, ..slot(id) }, usage);
+        let slot = Slot { place, ..slot(id) };
+        if self.entries.push(id.index, slot) {
+            return usage.hold_place(place);
+        }
+        self.truncate(id.index, usage);
+        self.fill(id, slot, usage);
     }
 
     /// A copy stands in for its own original only: an entry of the same index but another leader stays.
@@ -90,7 +94,8 @@ impl Trace {
         self.vote = state.vote.map(|vote| share(vote, place)).inspect(|_| part(usage));
         self.purged = state.purged.map(|id| share(id, place)).inspect(|_| part(usage));
         self.committed = state.committed.map(|id| share(id, place)).inspect(|_| part(usage));
-        self.snapshot = state.snapshot.clone().map(|one| share(one, place)).inspect(|_| part(usage));
+        self.snapshot =
+            state.snapshot.clone().map(|one| share(Box::new(one), place)).inspect(|_| part(usage));
         self.evicted = state.evicted.map(|due_ms| share(due_ms, place)).inspect(|_| part(usage));
     }
 
@@ -148,7 +153,7 @@ impl Trace {
             vote: self.vote.as_ref().map(|kept| kept.value),
             purged: self.purged.as_ref().map(|kept| kept.value),
             committed: self.committed.as_ref().map(|kept| kept.value),
-            snapshot: self.snapshot.as_ref().map(|kept| kept.value.clone()),
+            snapshot: self.snapshot.as_ref().map(|kept| (*kept.value).clone()),
             evicted: self.evicted.as_ref().map(|kept| kept.value),
         }
     }
@@ -163,7 +168,8 @@ impl Trace {
         let small =
             self.created.iter().map(|kept| kept.segment).chain(self.vote.iter().map(|kept| kept.segment));
         let snapshot = self.snapshot.iter().map(|kept| kept.segment);
-        ids.chain(small).chain(snapshot).chain(self.evicted.iter().map(|kept| kept.segment))
+        let heads = ids.chain(small).chain(snapshot).chain(self.evicted.iter().map(|kept| kept.segment));
+        heads.map(u64::from)
     }
 
     /// The oldest segment that holds anything of it.
@@ -177,7 +183,7 @@ impl Trace {
         let in_entries = self.entries.iter().any(|(_, slot)| slot.place.number() == segment);
         let in_heads =
             self.has_heads_in(segment) || self.hurt.values().any(|place| place.number() == segment);
-        in_entries || in_heads || self.marked.as_ref().is_some_and(|kept| kept.segment == segment)
+        in_entries || in_heads || self.marked.as_ref().is_some_and(|kept| u64::from(kept.segment) == segment)
     }
 
     /// What of this life is damaged, or cannot be without records that are not there: everything needs the group's
@@ -188,7 +194,7 @@ impl Trace {
 
     fn marked_damage(&self, key: GroupKey) -> Option<Damage> {
         let mark = self.marked.as_ref()?;
-        let place = Place { segment: mark.segment as u32, ..Place::default() };
+        let place = Place { segment: mark.segment, ..Place::default() };
         Some(damage(key, (place, "it was found damaged before"), (0, mark.value)))
     }
 
@@ -222,11 +228,11 @@ fn slot(id: LogId) -> Slot {
 }
 
 fn kept<T>(value: T, place: Place) -> Kept<T> {
-    Kept { value, segment: place.number(), bytes: place.bytes() }
+    Kept { value, segment: place.segment, bytes: place.bytes() as u32 }
 }
 
 fn share<T>(value: T, place: Place) -> Kept<T> {
-    Kept { value, segment: place.number(), bytes: 1 }
+    Kept { value, segment: place.segment, bytes: 1 }
 }
 
 fn damage(key: GroupKey, (place, what): (Place, &'static str), (first, last): (u64, u64)) -> Damage {

@@ -8,8 +8,8 @@ use crate::slots::Place;
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<T> {
     pub(crate) value: T,
-    pub(crate) segment: u64,
-    pub(crate) bytes: u64,
+    pub(crate) segment: u32,
+    pub(crate) bytes: u32,
 }
 
 /// Live bytes per segment.
@@ -44,12 +44,12 @@ impl Usage {
 
     /// Puts a newer record of the same thing in the place of the older one.
     pub(crate) fn replace<T>(&mut self, slot: &mut Option<Kept<T>>, kept: Kept<T>) {
-        self.hold(kept.segment, kept.bytes);
+        self.hold(kept.segment.into(), kept.bytes.into());
         self.release_kept(slot.replace(kept));
     }
 
     pub(crate) fn release_kept<T>(&mut self, kept: Option<Kept<T>>) {
-        kept.into_iter().for_each(|kept| self.release(kept.segment, kept.bytes));
+        kept.into_iter().for_each(|kept| self.release(kept.segment.into(), kept.bytes.into()));
     }
 
     pub(crate) fn live(&self, segment: u64) -> u64 {

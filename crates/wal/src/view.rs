@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Damage, Entry, Eviction, GroupKey, LogId, Snapshot, Summary, Vote, WalError, ledger::Shelf, runs::Runs,
-    trace::Trace,
+    Damage, Entry, Eviction, GroupKey, LogId, Snapshot, Summary, Vote, WalError, lean::give_back,
+    ledger::Shelf, runs::Runs, trace::Trace,
 };
 
 /// What an entry in memory takes besides its payload, bytes.
@@ -50,12 +50,12 @@ impl GroupCell {
 }
 
 /// Whether a life can be used.
-#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Health {
     #[default]
     Alive,
     Removed,
-    Damaged(Damage),
+    Damaged(Box<Damage>),
 }
 
 /// The state of one group in memory; its entries are contiguous and follow what was purged.
@@ -65,7 +65,7 @@ pub(crate) struct View {
     pub(crate) vote: Option<Vote>,
     pub(crate) committed: Option<LogId>,
     pub(crate) purged: Option<LogId>,
-    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) snapshot: Option<Box<Snapshot>>,
     pub(crate) eviction: Option<Eviction>,
     runs: Runs,
     /// The number of the last append.
@@ -85,11 +85,11 @@ impl View {
     pub(crate) fn from_trace(trace: &Trace, damage: Option<Damage>) -> Self {
         let state = trace.state();
         let mut view = Self {
-            health: damage.map_or(Health::Alive, Health::Damaged),
+            health: damage.map_or(Health::Alive, |damage| Health::Damaged(Box::new(damage))),
             vote: state.vote,
             committed: state.committed,
             purged: state.purged,
-            snapshot: state.snapshot,
+            snapshot: state.snapshot.map(Box::new),
             eviction: state.evicted.map(|due_ms| Eviction { due_ms }),
             ..Self::default()
         };
@@ -159,6 +159,9 @@ impl View {
         self.eviction = None;
         self.stamp += 1;
         let mut bytes = 0;
+        if self.tail.is_empty() {
+            self.tail.reserve_exact(entries.len());
+        }
         for entry in entries {
             self.runs.push(entry.id);
             self.tail.push_back((self.stamp, entry.payload));
@@ -183,7 +186,14 @@ impl View {
         let count = self.runs.first().map_or(0, |first| self.end_index() - first);
         let keep = self.tail.len().min(usize::try_from(count).unwrap_or(usize::MAX));
         let gone = self.tail.len() - keep;
-        self.tail.drain(..gone).map(|one| weight(&one)).sum()
+        self.forget(gone)
+    }
+
+    /// The oldest entries leave memory; gives back their bytes.
+    fn forget(&mut self, count: usize) -> usize {
+        let freed = self.tail.drain(..count).map(|one| weight(&one)).sum();
+        give_back(&mut self.tail);
+        freed
     }
 
     /// The entries of the oldest append leave memory if it is not newer than this one; gives back their bytes.
@@ -192,7 +202,7 @@ impl View {
             return 0;
         };
         let gone = self.tail.partition_point(|(of, _)| *of <= oldest);
-        self.tail.drain(..gone).map(|one| weight(&one)).sum()
+        self.forget(gone)
     }
 
     /// Whether any entry is in memory.

@@ -74,9 +74,9 @@ impl Wal {
     /// [`Wal::remove_group`] or with a higher incarnation.
     pub fn damaged(&self) -> Vec<Damage> {
         let cells: Vec<_> = self.registry(|registry| registry.live.values().cloned().collect());
-        let health = cells.iter().map(|cell| read(&cell.view).health);
+        let health = cells.iter().map(|cell| read(&cell.view).health.clone());
         let damage = health.filter_map(|health| match health {
-            Health::Damaged(damage) => Some(damage),
+            Health::Damaged(damage) => Some(*damage),
             _ => None,
         });
         damage.collect()
@@ -113,8 +113,8 @@ impl Wal {
             Some(cell) => Ok(cell.clone()),
             None => self.create_group(registry, key),
         })?;
-        if let Health::Damaged(damage) = read(&cell.view).health {
-            return Err(GroupError::Damaged(damage));
+        if let Health::Damaged(damage) = &read(&cell.view).health {
+            return Err(GroupError::Damaged(**damage));
         }
         if cell.open.swap(true, Ordering::AcqRel) {
             return Err(GroupError::AlreadyOpen);
