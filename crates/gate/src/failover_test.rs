@@ -119,3 +119,17 @@ async fn a_group_restored_from_an_older_state_raises_its_token_above_what_datace
     let view: JobView = gate.job(id).await;
     assert_eq!(view.token, 8);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_datacenter_that_has_forgotten_the_job_is_asked_how_it_ended() {
+    let eu = FakeDc::start("eu").await;
+    let gate = gates_with(1, &[&eu], "lease = \"1s\"\n").await.remove(0);
+    let id = submitted(&gate, &format!("name = \"short\"\n{WORK}")).await;
+    let call = eu.submission(id, 1).await;
+    eu.report_running(&call, &gate.rpc).await.unwrap();
+    eu.told.lock().unwrap().remembers = Some(JobStatus::Completed);
+    gate.until_status(id, JobStatus::Completed).await;
+    let reason = gate.job(id).await.datacenters["eu"].reason.clone();
+    assert_eq!(reason.as_deref(), Some("the datacenter remembers the job only as completed"));
+    gate.stop().await;
+}

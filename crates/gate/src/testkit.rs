@@ -14,8 +14,8 @@ use muster_wire::job::{
 };
 use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow, Reporter};
 use muster_wire::rpc::manager::{
-    CancelJob, CancelReply, DatacenterReport, DescribeDatacenter, LogChunk, ReadJobLog, SubmitJob,
-    SubmitReply,
+    CancelJob, CancelReply, DatacenterReport, DescribeDatacenter, ExplainJob, Explained, LogChunk, ReadJobLog,
+    SubmitJob, SubmitReply,
 };
 use muster_wire::rpc::{Ack, RpcError};
 use muster_wire::{
@@ -95,6 +95,8 @@ pub(crate) struct Told {
     pub(crate) refuse: Option<String>,
     /// It gives no answer that says anything: cut off, as far as a gate can tell.
     pub(crate) mute: bool,
+    /// It has purged every job and remembers this of each.
+    pub(crate) remembers: Option<JobStatus>,
     /// It has heard of this gate token.
     pub(crate) gate_token: u64,
 }
@@ -138,7 +140,7 @@ impl FakeDc {
     }
 
     fn serve(&self) {
-        let (describe, submit, cancel) = (self.clone(), self.clone(), self.clone());
+        let [describe, submit, cancel, explain] = std::array::from_fn(|_| self.clone());
         let service = router()
             .on::<DescribeDatacenter, _, _>(move |_, _| {
                 std::future::ready(describe.heard().map(|()| describe.describe()))
@@ -147,6 +149,7 @@ impl FakeDc {
             .on::<CancelJob, _, _>(move |_, call| {
                 std::future::ready(cancel.heard().map(|()| cancel.cancel(call)))
             })
+            .on::<ExplainJob, _, _>(move |_, _| std::future::ready(explain.explain()))
             .on::<ReadJobLog, _, _>(|_, call| std::future::ready(Ok(log(&call))));
         self.links.serve(service.build());
     }
@@ -160,6 +163,14 @@ impl FakeDc {
             cores_used: 0,
             has_leader: true,
             queued: 0,
+        }
+    }
+
+    fn explain(&self) -> Result<Explained, RpcError> {
+        self.heard()?;
+        match self.told.lock().unwrap().remembers {
+            Some(status) => Err(RpcError::Gone { status }),
+            None => Ok(Explained::default()),
         }
     }
 
@@ -312,6 +323,12 @@ pub(crate) struct TestGate {
     _dir: tempfile::TempDir,
 }
 
+/// A loopback address of its own: a port that is free there is not taken by another test or an outgoing connection.
+fn own_loopback() -> String {
+    let part = || 1 + muster_runtime::random::below(253);
+    format!("127.{}.{}.{}:0", part(), part(), part())
+}
+
 struct Place {
     name: String,
     http: TcpListener,
@@ -322,7 +339,7 @@ struct Place {
 
 impl Place {
     async fn new(name: String) -> Self {
-        let swim = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let swim = UdpSocket::bind(own_loopback()).unwrap().local_addr().unwrap();
         let listener = || TcpListener::bind("127.0.0.1:0");
         let (http, rpc) = (listener().await.unwrap(), listener().await.unwrap());
         Self { name, http, rpc, swim, dir: tempfile::tempdir().unwrap() }

@@ -109,6 +109,23 @@ async fn a_cancel_stops_what_runs_and_then_the_job_is_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_no_gate_has_acknowledged_outlives_a_short_retention() {
+    let (dc, gate) = (managers(1, "").await, FakeGate::start().await);
+    let _worker = FakeWorker::start("w1", 2, &[&dc[0]]).await;
+    gate.heard.lock().unwrap().refuse = Some(RpcError::Busy { retry_after_ms: 1 });
+    let call = gate.submission(&ONE.replace("name = \"one\"", "name = \"one\"\nretention = \"1s\""));
+    gate.submit(&dc[0], &call).await;
+    let told_for_ms = || {
+        let heard = gate.heard.lock().unwrap();
+        heard.ends_at.first().zip(heard.ends_at.last()).map_or(0, |(first, last)| last - first)
+    };
+    until("its end is told for longer than it is kept", || told_for_ms() > 2_000).await;
+    assert_eq!(purged(&dc[0], call.job), None);
+    gate.heard.lock().unwrap().refuse = None;
+    until("the job is purged", || purged(&dc[0], call.job) == Some(JobStatus::Completed)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shard_is_retried_and_then_its_job_fails_with_the_reason() {
     let (dc, gate) = (managers(1, "").await, FakeGate::start().await);
     let worker = FakeWorker::start("w1", 2, &[&dc[0]]).await;

@@ -1,13 +1,13 @@
 //! Which nodes there are, where they listen, and what their configuration says.
 
 use std::fmt::Write as _;
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
 use muster_node::Listeners;
 use muster_wire::Role;
 use tokio::net::TcpListener;
 
+use super::ports;
 use crate::args::Dev;
 use crate::exit;
 use crate::failure::Failure;
@@ -42,10 +42,11 @@ const EDGE: &str = "edge";
 impl Layout {
     /// Binds every listener.
     pub(crate) async fn bind(args: &Dev, data_dir: &Path) -> Result<Self, Failure> {
-        let mut seats = Vec::new();
+        let (mut seats, mut ports) = (Vec::new(), ports::free());
         for (name, role, datacenter) in names(args) {
-            let port = if seats.is_empty() { args.http_port } else { 0 };
-            seats.push(seat(name, role, datacenter, port).await?);
+            let http = if seats.is_empty() { args.http_port } else { 0 };
+            let swim = ports.next().ok_or_else(no_port)?;
+            seats.push(seat(name, (role, datacenter), (http, swim)).await?);
         }
         Ok(Self { seats, data_dir: data_dir.to_path_buf(), cores: args.cores })
     }
@@ -120,13 +121,20 @@ fn names_of_datacenter(args: &Dev, dc: u32) -> Vec<(String, Role, String)> {
     managers.chain(workers).map(|(name, role)| (name, role, format!("dc{dc}"))).collect()
 }
 
-async fn seat(name: String, role: Role, datacenter: String, http_port: u16) -> Result<Seat, Failure> {
-    let http = listen(http_port).await?;
-    let rpc = listen(0).await?;
-    let swim = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string();
+async fn seat(
+    name: String,
+    (role, datacenter): (Role, String),
+    (http, swim): (u16, u16),
+) -> Result<Seat, Failure> {
+    let (http, rpc) = (listen(http).await?, listen(0).await?);
+    let swim = format!("127.0.0.1:{swim}");
     let (http_addr, rpc_addr) = (http.local_addr()?.to_string(), rpc.local_addr()?.to_string());
     let listeners = Listeners { http: Some(http), rpc: Some(rpc) };
     Ok(Seat { name, role, datacenter, http: http_addr, rpc: rpc_addr, swim, listeners })
+}
+
+fn no_port() -> Failure {
+    Failure::new(exit::OTHER, "cannot_listen", "no port of 127.0.0.1 is free")
 }
 
 async fn listen(port: u16) -> Result<TcpListener, Failure> {

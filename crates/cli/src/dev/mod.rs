@@ -2,6 +2,7 @@
 
 mod layout;
 mod nodes;
+mod ports;
 
 pub(crate) use layout::Layout;
 pub(crate) use nodes::Nodes;

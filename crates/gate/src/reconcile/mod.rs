@@ -4,6 +4,7 @@
 mod callback;
 mod cancel;
 mod finish;
+mod inquiry;
 mod leadership;
 mod lost;
 mod membership;
@@ -36,6 +37,7 @@ pub fn all(gate: &Gate) -> Vec<Arc<dyn Reconciler<GateJob>>> {
     vec![
         Arc::new(leadership::LeadershipDuty),
         Arc::new(route::RouteDuty::new(gate.clone())),
+        Arc::new(inquiry::InquiryDuty::new(gate.clone())),
         Arc::new(lost::LostDuty::new(gate.clone())),
         Arc::new(cancel::CancelDuty::new(gate.clone())),
         Arc::new(finish::FinishDuty),

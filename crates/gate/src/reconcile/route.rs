@@ -105,7 +105,7 @@ fn routable(job: &Job) -> Option<&Record> {
 }
 
 /// Targets that are to run the job and have not ended it, for which more is to do.
-fn waiting(job: &Job, needs: impl Fn(&Dc) -> bool) -> Vec<&str> {
+pub(super) fn waiting(job: &Job, needs: impl Fn(&Dc) -> bool) -> Vec<&str> {
     let state = &job.view.state;
     let open = |dc: &Dc| dc.result.is_none() && !dc.stopped && dc.standing == Standing::Target;
     let names = state.targets.primaries.iter().map(String::as_str);
@@ -180,7 +180,7 @@ fn overtaken(job: &Job, by: Token) -> Result<Entry, CodecError> {
 }
 
 /// The datacenter remembers only how the job ended.
-fn ended_there(job: &Job, name: &str, status: JobStatus) -> Result<Entry, CodecError> {
+pub(super) fn ended_there(job: &Job, name: &str, status: JobStatus) -> Result<Entry, CodecError> {
     let dc_token = job.view.state.dc(name).map(|dc| dc.token).unwrap_or_default();
     let status = if status == JobStatus::Void { JobStatus::Failed } else { status };
     let reason = Some(format!("the datacenter remembers the job only as {status}"));

@@ -1,5 +1,6 @@
 //! When something is owed next.
 
+use super::limits::UNACKNOWLEDGED_KEPT_MS;
 use super::record::JobRecord;
 
 impl JobRecord {
@@ -25,8 +26,12 @@ impl JobRecord {
         }
     }
 
-    /// When a finished job's retention is over.
+    /// When a finished job goes without an acknowledgement: after its retention, or much later where gates are owed its
+    /// result. They may be cut off for longer than a short retention lasts, and without the result they would wait for it
+    /// until the job's timeout.
     pub fn kept_until_ms(&self) -> Option<u64> {
-        self.finished_at_ms.map(|finished_at_ms| finished_at_ms.saturating_add(self.spec.retention_ms))
+        let owed_ms = self.gate.as_ref().map_or(0, |_| UNACKNOWLEDGED_KEPT_MS);
+        let kept_ms = self.spec.retention_ms.max(owed_ms);
+        self.finished_at_ms.map(|finished_at_ms| finished_at_ms.saturating_add(kept_ms))
     }
 }

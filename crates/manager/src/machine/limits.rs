@@ -36,3 +36,5 @@ pub const REFUSED_DELAY_MS: u64 = 100;
 pub const REFUSED_DELAY_MS_MAX: u64 = 5_000;
 /// A group without a job becomes due this long after its job id was made, milliseconds.
 pub const UNUSED_DUE_MS: u64 = 60_000;
+/// How long a finished job is kept for gates that do not acknowledge it, where its retention is shorter, milliseconds.
+pub const UNACKNOWLEDGED_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;

@@ -26,6 +26,8 @@ const FIRST_AFTER: Duration = Duration::from_millis(100);
 const PERIOD: Duration = Duration::from_secs(1);
 /// When a report without an acknowledgement is repeated.
 const AGAIN: Duration = Duration::from_millis(500);
+/// A result that the gates refuse, or fence, is kept for so long at least, ms.
+const UNWANTED_KEPT_MS: u64 = 10 * 60 * 1_000;
 /// When a report that was refused is repeated.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
@@ -57,6 +59,8 @@ enum Answer {
     Acknowledged,
     /// Asking again is useless for now.
     Refused,
+    /// Said under a token that is not the newest: a newer one may be learnt, or a cancel comes.
+    Fenced,
     /// Ask again.
     Unknown,
 }
@@ -100,6 +104,9 @@ impl Report {
             let call = ReportWorkflow { from: reporter(job, (record, gate)), workflow, result };
             match tell(&self.shared, gate, &call).await {
                 Answer::Unknown => return Some(Next::After(AGAIN)),
+                Answer::Fenced => {
+                    return Some(self.unwanted(job, record).await.unwrap_or(Next::After(AGAIN)));
+                }
                 Answer::Acknowledged | Answer::Refused => self.note_workflow(job, (tokens(gate), workflow)),
             }
         }
@@ -124,8 +131,19 @@ impl Report {
         };
         match tell(&self.shared, gate, &call).await {
             Answer::Acknowledged => self.finish(job, record).await,
-            Answer::Refused => Next::After(AFTER_REFUSAL),
+            Answer::Refused => self.unwanted(job, record).await.unwrap_or(Next::After(AFTER_REFUSAL)),
+            Answer::Fenced => self.unwanted(job, record).await.unwrap_or(Next::After(AGAIN)),
             Answer::Unknown => Next::After(AGAIN),
+        }
+    }
+
+    /// What the gates answered and would not have for so long is owed to nobody.
+    async fn unwanted(&self, job: &Job, record: &JobRecord) -> Option<Next> {
+        let finished_ms = record.times_ms().2?;
+        let kept_ms = record.spec().retention_ms.max(UNWANTED_KEPT_MS);
+        match job.now_ms() >= finished_ms.saturating_add(kept_ms) {
+            true => Some(purge(&self.shared, job, (record, Holder::Acknowledged)).await),
+            false => None,
         }
     }
 
@@ -172,7 +190,7 @@ fn split(untold: Vec<WorkflowReport>, bytes_max: usize) -> (Vec<WorkflowReport>,
 impl Told {
     fn note(&mut self, now: Instant, (version, answer): (u64, Answer)) {
         self.at = Some(now);
-        if answer != Answer::Unknown {
+        if matches!(answer, Answer::Acknowledged | Answer::Refused) {
             self.version = version;
         }
     }
@@ -181,7 +199,7 @@ impl Told {
 const fn after_progress(answer: Answer) -> Next {
     match answer {
         Answer::Acknowledged | Answer::Refused => Next::Idle,
-        Answer::Unknown => Next::After(PERIOD),
+        Answer::Unknown | Answer::Fenced => Next::After(PERIOD),
     }
 }
 
@@ -243,7 +261,7 @@ fn refusal(error: &RpcError) -> Answer {
     match error {
         RpcError::Fenced { .. } => {
             metrics::counter!("muster_fenced_total", "at" => "gate").increment(1);
-            Answer::Unknown
+            Answer::Fenced
         }
         RpcError::Refused { .. } | RpcError::Malformed(_) => {
             tracing::warn!(%error, "a gate refused a report");

@@ -1,5 +1,5 @@
-//! A finished job that nobody is owed is kept for its retention, or until room is needed; one that no gate ever
-//! acknowledged is not kept longer either.
+//! A finished job that nobody is owed is kept for its retention, or until room is needed; one that no gate acknowledged
+//! for a day at least.
 
 use std::time::Duration;
 

@@ -21,6 +21,8 @@ pub(crate) struct Heard {
     pub(crate) progress: Vec<ReportProgress>,
     pub(crate) workflows: Vec<ReportWorkflow>,
     pub(crate) jobs: Vec<ReportJob>,
+    /// When each of these came, ms since 1970.
+    pub(crate) ends_at: Vec<u64>,
     /// Answers nothing but this.
     pub(crate) refuse: Option<RpcError>,
 }
@@ -37,6 +39,7 @@ pub(crate) struct FakeGate {
 impl Heard {
     /// The results of workflows within are heard like those that come by themselves.
     fn job(&mut self, call: ReportJob) {
+        self.ends_at.push(Clock::system().unix_ms());
         for told in call.results.clone() {
             let (workflow, result) = (told.workflow, told.result);
             self.workflows.push(ReportWorkflow { from: call.from.clone(), workflow, result });

@@ -18,7 +18,7 @@ pub enum WithoutJob {
     Cancelled,
 }
 
-/// Purges the job. Refused: not terminal (`NotAllowed`); neither acknowledged nor past its retention (`NotYet`).
+/// Purges the job. Refused: not terminal (`NotAllowed`); neither acknowledged nor past its time (`NotYet`).
 /// A group without a job becomes the tombstone that is named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CompleteJob {
@@ -67,7 +67,8 @@ fn bury(state: &mut ManagerJob, status: JobStatus, stamp: Stamp) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::world::{World, purge};
+    use crate::machine::limits::UNACKNOWLEDGED_KEPT_MS;
+    use crate::machine::world::{World, purge, track_gate};
     use muster_machine::Machine as _;
     use muster_wire::Token;
 
@@ -78,6 +79,17 @@ mod tests {
         let tombstone = world.state().retired().unwrap();
         assert_eq!((tombstone.status, tombstone.token), (JobStatus::Completed, Token(1)));
         assert!(world.state().record().is_none() && world.state().leader().is_none());
+    }
+
+    #[test]
+    fn a_result_that_gates_are_owed_outlives_a_short_retention() {
+        let mut world = World::completed();
+        world.applied(&track_gate(1, 1));
+        let unacknowledged = CompleteJob { acknowledged_by_gate: false, ..purge() };
+        world.pass(world.record().spec.retention_ms);
+        world.refused(&unacknowledged, "not_yet");
+        world.pass(UNACKNOWLEDGED_KEPT_MS);
+        world.applied(&unacknowledged);
     }
 
     #[test]
