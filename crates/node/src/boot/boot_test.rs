@@ -41,12 +41,6 @@ impl Machine for Nothing {
     }
 }
 
-/// A loopback address of its own: a port that is free there is not taken by another test or an outgoing connection.
-fn own_loopback() -> String {
-    let part = || 1 + muster_runtime::random::below(253);
-    format!("127.{}.{}.{}:0", part(), part(), part())
-}
-
 /// A place for one node: its listeners, and a UDP port that was free.
 struct Place {
     name: String,
@@ -58,7 +52,7 @@ struct Place {
 
 impl Place {
     async fn new(name: &str) -> Self {
-        let swim = UdpSocket::bind(own_loopback()).unwrap().local_addr().unwrap();
+        let swim = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let listener = || TcpListener::bind("127.0.0.1:0");
         let (http, rpc) = (listener().await.unwrap(), listener().await.unwrap());
         Self { name: name.into(), http, rpc, swim, dir: tempfile::tempdir().unwrap() }
