@@ -55,6 +55,7 @@ pub const CLUSTER: &[ApiRoute] = api_routes! {
     "POST" "/v1/groups/{job}/snapshot" 202 "" "Build a snapshot of a job's group and shorten its log.",
     "POST" "/v1/node/drain" 202 "" "Let this node give its groups away.",
     "POST" "/v1/node/undrain" 202 "" "Let this node take groups again.",
+    "PUT" "/v1/node/swim-profile" 200 "" "Change the failure detector's figures until the process ends: lan, default, wan or test.",
 };
 
 /// Serves the document of some tables.

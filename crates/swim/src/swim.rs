@@ -93,6 +93,11 @@ impl Swim {
         self.shared.published.subscribe(filter)
     }
 
+    /// The figures in use.
+    pub fn tuning(&self) -> Tuning {
+        self.shared.engine().core().tuning()
+    }
+
     /// Changes the figures while it runs.
     pub fn set_profile(&self, profile: Profile) {
         self.set_tuning(profile.tuning());

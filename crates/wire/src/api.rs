@@ -34,7 +34,7 @@ pub use cluster::{
 };
 pub use event::{EventKind, JobEvent};
 pub use node::{CapacityHealth, GroupCounts, Health, NodeView, RaftHealth, SchedulerHealth, WorkerHealth};
-pub use operate::{DrainView, GroupAsked, TransferRequest};
+pub use operate::{DrainView, GroupAsked, SwimProfile, SwimProfileView, TransferRequest};
 pub use problem::{
     FieldFault, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, KEY_BYTES_MAX, PAGE_MAX, PROBLEM_JSON, Problem,
 };

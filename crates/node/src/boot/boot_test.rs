@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::{Base, BootParts, Listeners, Node};
 use crate::config::{Config, Sources};
-use crate::testkit::{SOON, get, until};
+use crate::testkit::{SOON, ask, get, until};
 
 #[derive(Clone, Default)]
 struct Nothing;
@@ -103,6 +103,25 @@ async fn a_single_node_founds_itself_serves_its_routes_and_stops_without_a_task_
     assert_eq!(get(addr, "/v1/groups/0189").await.problem().code, "unknown_job");
     node.shutdown(SOON).await.unwrap();
     until(|| async { node.scope.running().is_empty() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_detectors_profile_changes_while_it_runs_and_an_unknown_one_changes_nothing() {
+    let place = Place::new("m1").await;
+    let addr = place.http();
+    let members = format!("initial_members = [{}]", place.member());
+    let (parts, _dir) = place.parts(Role::Manager, &members);
+    let node = Node::<Nothing>::start(parts).await.unwrap();
+    node.serve_http(Router::new());
+    let put = |profile: &str| format!("{{\"profile\": \"{profile}\"}}");
+    let (header, path) = ("content-type: application/json\r\n", "/v1/node/swim-profile");
+    let changed = ask(addr, &format!("PUT {path}"), header, &put("wan")).await;
+    assert_eq!((changed.status, changed.body.as_str()), (200, "{\"profile\":\"wan\"}"));
+    assert_eq!(node.swim.tuning(), muster_swim::Profile::Wan.tuning());
+    let refused = ask(addr, &format!("PUT {path}"), header, &put("warp")).await;
+    assert_eq!((refused.status, refused.problem().code.as_str()), (400, "malformed"));
+    assert_eq!(node.swim.tuning(), muster_swim::Profile::Wan.tuning());
+    node.shutdown(SOON).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

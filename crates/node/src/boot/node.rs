@@ -90,6 +90,7 @@ impl<M: Machine> Node<M> {
         let operator = Operator {
             coordinator: self.coordinator.clone(),
             links: self.links.clone(),
+            swim: self.swim.clone(),
             clock: self.clock.clone(),
             scope: self.scope.clone(),
             additions: self.additions.clone(),

@@ -16,7 +16,8 @@ use muster_consensus::{Coordinator, Directory, MemberRow, ProposeError};
 use muster_link::Links;
 use muster_machine::{Apply, Entry, Machine, Reason};
 use muster_runtime::{Clock, TaskScope};
-use muster_wire::api::DrainView;
+use muster_swim::{Profile, Swim};
+use muster_wire::api::{DrainView, SwimProfile};
 use muster_wire::{JobId, Token};
 
 use crate::facts::Additions;
@@ -32,6 +33,7 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Operator<M: Machine> {
     pub(crate) coordinator: Coordinator<M>,
     pub(crate) links: Links,
+    pub(crate) swim: Swim,
     pub(crate) clock: Clock,
     pub(crate) scope: TaskScope,
     pub(crate) additions: Additions,
@@ -40,7 +42,8 @@ pub(crate) struct Operator<M: Machine> {
 impl<M: Machine> Clone for Operator<M> {
     fn clone(&self) -> Self {
         let (coordinator, links, clock) = (self.coordinator.clone(), self.links.clone(), self.clock.clone());
-        Self { coordinator, links, clock, scope: self.scope.clone(), additions: self.additions.clone() }
+        let swim = self.swim.clone();
+        Self { coordinator, links, swim, clock, scope: self.scope.clone(), additions: self.additions.clone() }
     }
 }
 
@@ -61,6 +64,17 @@ impl<M: Machine> Operator<M> {
         let command = MemberState { member, generation, status: Some(status), ..MemberState::default() };
         self.propose(&command).await?;
         Ok(drain::view(self, &row.name))
+    }
+
+    /// The configuration decides again at the next start.
+    fn set_swim_profile(&self, profile: SwimProfile) {
+        tracing::info!(?profile, "the failure detector changes its figures");
+        self.swim.set_profile(match profile {
+            SwimProfile::Lan => Profile::Lan,
+            SwimProfile::Default => Profile::Default,
+            SwimProfile::Wan => Profile::Wan,
+            SwimProfile::Test => Profile::Test,
+        });
     }
 
     async fn remove(&self, text: &str) -> Answer<()> {

@@ -2,11 +2,11 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, post};
+use axum::routing::{delete, post, put};
 use axum::{Json, Router};
 use muster_consensus::directory::MemberStatus;
 use muster_machine::Machine;
-use muster_wire::api::{DrainView, GroupAsked, TransferRequest};
+use muster_wire::api::{DrainView, GroupAsked, SwimProfileView, TransferRequest};
 
 use super::{Operator, drain};
 use crate::http::Answer;
@@ -19,6 +19,7 @@ pub(crate) fn routes<M: Machine>(operator: Operator<M>) -> Router {
         .route("/v1/groups/{job}/snapshot", post(snapshot::<M>))
         .route("/v1/node/drain", post(drain_node::<M>))
         .route("/v1/node/undrain", post(undrain_node::<M>))
+        .route("/v1/node/swim-profile", put(swim_profile::<M>))
         .route("/v1/members/{id}", delete(remove::<M>))
         .route("/v1/members/{id}/drain", post(drain_member::<M>))
         .route("/v1/members/{id}/undrain", post(undrain_member::<M>))
@@ -50,6 +51,14 @@ async fn undrain_node<M: Machine>(
     State(operator): State<Operator<M>>,
 ) -> Answer<(StatusCode, Json<DrainView>)> {
     Ok((StatusCode::ACCEPTED, Json(operator.set_status(None, MemberStatus::Active).await?)))
+}
+
+async fn swim_profile<M: Machine>(
+    State(operator): State<Operator<M>>,
+    Json(view): Json<SwimProfileView>,
+) -> Json<SwimProfileView> {
+    operator.set_swim_profile(view.profile);
+    Json(view)
 }
 
 async fn drain_member<M: Machine>(

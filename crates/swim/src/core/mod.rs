@@ -205,6 +205,11 @@ impl Core {
         }
     }
 
+    /// The figures in use.
+    pub fn tuning(&self) -> Tuning {
+        self.tuning
+    }
+
     /// What is under way goes on with the figures that it began with.
     fn set_tuning(&mut self, tuning: Tuning) {
         if tuning == self.tuning {

@@ -31,3 +31,25 @@ pub struct DrainView {
     /// Groups that still have a replica on it.
     pub groups: u64,
 }
+
+/// A named set of the failure detector's figures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwimProfile {
+    /// Managers and gates on one network.
+    Lan,
+    /// Workers.
+    Default,
+    /// Between datacenters.
+    Wan,
+    /// Tests on one machine.
+    Test,
+}
+
+/// Body and answer of `PUT /v1/node/swim-profile`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwimProfileView {
+    /// What the failure detector of this node uses until the process ends.
+    pub profile: SwimProfile,
+}
