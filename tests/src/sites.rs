@@ -5,8 +5,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
-/// The bridge's own address is where this process can be reached from every site.
-const NETWORK: &str = "10.177";
+/// Where the system keeps the names of network namespaces.
+const NAMESPACES: &str = "/run/netns";
+
+/// `10.n`: of this process. The bridge's own address is where it can be reached from every site.
+fn network() -> String {
+    format!("10.{}", 100 + std::process::id() % 100)
+}
 
 /// Namespaces, one per site, on one bridge.
 pub struct Sites {
@@ -21,13 +26,32 @@ fn ip(args: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Deletes what a run left behind that was killed: its namespaces and its bridge.
+fn sweep() {
+    let Ok(entries) = std::fs::read_dir(NAMESPACES) else { return };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for (tag, space) in names.filter_map(|name| Some((tag_of_the_dead(&name)?, name))) {
+        let _gone = ip(&["netns", "delete", &space]);
+        let _gone = ip(&["link", "delete", &format!("{tag}br")]);
+    }
+}
+
+/// The tag in a namespace's name, if the process that it names has ended.
+fn tag_of_the_dead(space: &str) -> Option<String> {
+    let (tag, _) = space.split_once('-')?;
+    let process = u32::from_str_radix(tag.strip_prefix('m')?, 16).ok()?;
+    let runs = std::path::Path::new("/proc").join(process.to_string()).exists();
+    (!runs).then(|| tag.to_owned())
+}
+
 impl Sites {
     /// One namespace per name; `Err` where this machine does not allow it.
     pub fn create(names: &[String]) -> anyhow::Result<Self> {
-        let tag = format!("m{:x}", std::process::id() & 0xff_ffff);
+        sweep();
+        let tag = format!("m{:x}", std::process::id());
         let sites = Self { tag, names: names.to_vec() };
         ip(&["link", "add", &sites.bridge(), "type", "bridge"])?;
-        ip(&["addr", "add", &format!("{NETWORK}.0.1/16"), "dev", &sites.bridge()])?;
+        ip(&["addr", "add", &format!("{}/16", Self::outside()), "dev", &sites.bridge()])?;
         ip(&["link", "set", &sites.bridge(), "up"])?;
         (0..names.len()).try_for_each(|at| sites.add(at))?;
         Ok(sites)
@@ -64,7 +88,7 @@ impl Sites {
     /// Gives the `number`th node of a site its address there.
     pub fn address(&self, name: &str, number: usize) -> anyhow::Result<String> {
         let at = self.position(name)?;
-        let address = format!("{NETWORK}.{}.{}", at + 1, number + 1);
+        let address = format!("{}.{}.{}", network(), at + 1, number + 1);
         let (space, inner) = (self.namespace(name), self.inner(at));
         ip(&["-n", &space, "addr", "add", &format!("{address}/16"), "dev", &inner])?;
         Ok(address)
@@ -76,7 +100,7 @@ impl Sites {
 
     /// Where nodes of every site reach this process.
     pub fn outside() -> String {
-        format!("{NETWORK}.0.1")
+        format!("{}.0.1", network())
     }
 
     /// Drops every frame from and to a site.

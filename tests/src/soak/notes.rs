@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_wire::api::JobResults;
+use muster_wire::api::{DatacenterResults, JobResults, WorkflowResults};
 
 /// One attempt: job, workflow, shard, attempt.
 pub type Try = (String, String, u32, u32);
@@ -43,22 +43,23 @@ impl Notes {
         self.starts.iter().filter(|(_, fences)| fences.len() > 1).map(|(what, _)| what).collect()
     }
 
-    /// What is wrong with a job's accepted results: a shard with two, one that never ran, or whose fence is not that of
-    /// its own start.
+    /// What is wrong with a job's accepted results: a shard with two, or one that never ran to its end.
     pub fn faults_of(&self, results: &JobResults) -> Vec<String> {
-        let workflows = results.datacenters.values().flat_map(|part| &part.workflows);
-        workflows.flat_map(|(name, workflow)| self.faults_of_workflow(results, (name, workflow))).collect()
+        let parts = results.datacenters.values();
+        parts.flat_map(|part| self.faults_of_part(&results.id.to_string(), part)).collect()
     }
 
-    fn faults_of_workflow(
-        &self,
-        results: &JobResults,
-        (name, workflow): (&String, &muster_wire::api::WorkflowResults),
-    ) -> Vec<String> {
+    /// The same of one datacenter's part, of a job that noted itself under this name.
+    pub fn faults_of_part(&self, job: &str, part: &DatacenterResults) -> Vec<String> {
+        let workflows = part.workflows.iter();
+        workflows.flat_map(|(name, workflow)| self.faults_of_workflow((job, name), workflow)).collect()
+    }
+
+    fn faults_of_workflow(&self, (job, name): (&str, &str), workflow: &WorkflowResults) -> Vec<String> {
         let mut seen = BTreeSet::new();
         let succeeded = workflow.shards.iter().filter(|shard| shard.exit_code == Some(0));
         let faults = succeeded.filter_map(|shard| {
-            let what = (results.id.to_string(), name.clone(), shard.shard, shard.attempt);
+            let what = (job.to_owned(), name.to_owned(), shard.shard, shard.attempt);
             let is_second = !seen.insert(shard.shard);
             let never_ran = !(self.starts.contains_key(&what) && self.ends.contains(&what));
             (is_second || never_ran).then(|| format!("accepted twice or never run: {what:?}"))

@@ -6,11 +6,22 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use muster_client::{Client, Submission};
 use muster_wire::JobId;
-use muster_wire::api::{CallbackRequest, DatacenterResults, EventKind, JobResults, JobView};
+use muster_wire::api::{CallbackRequest, DatacenterResults, EventKind, JobEvent, JobResults, JobView};
 use muster_wire::job::JobStatus;
+
+use super::notes::Notes;
 
 /// A stream that hears nothing for so long is a failure.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Notes the start and the end of an attempt, with the datacenter that it runs in.
+const SCRIPT: &str = r#"
+place=$(expr "$MUSTER_CONTEXT" : ".*/\\(dc[0-9]*\\)-w")
+note() { echo "$1 $MUSTER_JOB_ID@$place $MUSTER_WORKFLOW $MUSTER_SHARD $MUSTER_ATTEMPT $MUSTER_FENCE" >> @notes@; }
+note start
+sleep @seconds@
+note end
+"#;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -19,18 +30,24 @@ pub(super) struct Wish {
     pub(super) datacenters: u32,
     pub(super) shards: u32,
     pub(super) hook: String,
+    pub(super) notes: String,
 }
 
 impl Wish {
     fn text(&self) -> String {
         let Self { number, datacenters, shards, .. } = self;
         let lost = if number.is_multiple_of(2) { "failover" } else { "wait" };
-        let seconds = 1 + number % 3;
+        let (first, second) = (self.command(1 + number % 3), self.command(0));
         format!(
             "name = 'soak-{number}'\ntimeout = '10m'\ndatacenter_count = {datacenters}\non_dc_lost = '{lost}'\n\
-             [[workflows]]\nname = 'first'\nreplicas = {shards}\nretries = 5\ncommand = ['sleep', '{seconds}']\n\
-             [[workflows]]\nname = 'second'\ndepends_on = ['first']\nretries = 5\ncommand = ['true']\n"
+             [[workflows]]\nname = 'first'\nreplicas = {shards}\nretries = 5\ncommand = {first}\n\
+             [[workflows]]\nname = 'second'\ndepends_on = ['first']\nretries = 5\ncommand = {second}\n"
         )
+    }
+
+    fn command(&self, seconds: u32) -> String {
+        let script = SCRIPT.replace("@notes@", &self.notes).replace("@seconds@", &seconds.to_string());
+        format!("['sh', '-c', '''{script}''']")
     }
 }
 
@@ -39,8 +56,7 @@ impl Wish {
 pub(super) struct Story {
     pub(super) job: JobId,
     pub(super) wish: Wish,
-    pub(super) versions: Vec<u64>,
-    pub(super) truncated: bool,
+    pub(super) events: Vec<JobEvent>,
 }
 
 /// Submits with a webhook and follows the events to their end.
@@ -52,20 +68,33 @@ pub(super) async fn tell(client: Client, wish: Wish) -> anyhow::Result<Story> {
     let hook =
         CallbackRequest { url: wish.hook.clone(), secret: "soak".into(), ..CallbackRequest::default() };
     client.callback_add(&id, &hook).await.with_context(|| format!("callback of {id}"))?;
-    let mut story = Story { job, wish, versions: Vec::new(), truncated: false };
-    let mut events = client.events(&id, None, PATIENCE);
+    let events = follow(&client, &id).await?;
+    Ok(Story { job, wish, events })
+}
+
+/// A job's events from the first to its end, without the state that comes with the last.
+async fn follow(client: &Client, id: &str) -> anyhow::Result<Vec<JobEvent>> {
+    let (mut told, mut events) = (Vec::new(), client.events(id, None, PATIENCE));
     while let Some(event) = events.next().await.with_context(|| format!("events of {id}"))? {
-        story.truncated |= event.kind == EventKind::Truncated;
-        story.versions.push(event.version);
+        told.push(JobEvent { job: None, ..event });
     }
-    Ok(story)
+    Ok(told)
 }
 
 impl Story {
-    /// The event stream was whole: from 1 on, each once.
-    pub(super) fn check_stream(&self) -> anyhow::Result<()> {
-        let whole = self.versions.iter().copied().eq(1..=self.versions.len() as u64);
-        ensure!(whole && !self.truncated, "job {}: events {:?}", self.job, self.versions);
+    fn versions(&self) -> impl Iterator<Item = u64> {
+        self.events.iter().map(|event| event.version)
+    }
+
+    /// The event stream was whole: from 1 on, each once, and any gate tells the same story afterwards.
+    pub(super) async fn check_stream(&self, gates: &[Client]) -> anyhow::Result<()> {
+        let is_whole = self.versions().eq(1..=self.events.len() as u64);
+        let is_cut = self.events.iter().any(|event| event.kind == EventKind::Truncated);
+        ensure!(is_whole && !is_cut, "job {}: events {:?}", self.job, self.versions().collect::<Vec<_>>());
+        for gate in gates {
+            let again = follow(gate, &self.job.to_string()).await?;
+            ensure!(again == self.events, "job {}: {:#?} was told as {again:#?}", self.job, self.events);
+        }
         Ok(())
     }
 
@@ -73,12 +102,31 @@ impl Story {
     pub(super) fn check_end(&self, views: &[JobView], results: &JobResults) -> anyhow::Result<()> {
         let first = views.first().context("no gate answers")?;
         let same = |view: &JobView| {
-            (view.status, view.version, &view.resolution) == (first.status, first.version, &first.resolution)
+            (view.status, view.version, view.token, &view.resolution)
+                == (first.status, first.version, first.token, &first.resolution)
         };
         ensure!(views.iter().all(same), "job {}: gates differ: {views:#?}", self.job);
         ensure!(first.status == JobStatus::Completed, "job {}: {first:#?}", self.job);
-        ensure!(Some(&first.version) == self.versions.last(), "job {}: the stream ended early", self.job);
+        ensure!(Some(first.version) == self.versions().last(), "job {}: the stream ended early", self.job);
+        self.check_lost(first)?;
         self.check_counts(first, results)
+    }
+
+    /// Nothing was taken of a datacenter after it had been given up.
+    fn check_lost(&self, view: &JobView) -> anyhow::Result<()> {
+        let lost = view.datacenters.iter().filter(|(_, dc)| dc.reason.as_deref() == Some("lost"));
+        let ended = lost.filter(|(_, dc)| dc.status.is_terminal()).count();
+        ensure!(ended == 0, "job {}: a result of a lost datacenter was taken: {view:#?}", self.job);
+        Ok(())
+    }
+
+    /// What was accepted of each datacenter ran there, to its end, and each attempt ran once.
+    pub(super) fn check_notes(&self, results: &JobResults, notes: &Notes) -> anyhow::Result<()> {
+        for (dc, part) in &results.datacenters {
+            let faults = notes.faults_of_part(&format!("{}@{dc}", self.job), part);
+            ensure!(faults.is_empty(), "job {} in {dc}: {faults:?}", self.job);
+        }
+        Ok(())
     }
 
     fn check_counts(&self, view: &JobView, results: &JobResults) -> anyhow::Result<()> {
@@ -110,8 +158,8 @@ impl Story {
         for (at, (sequence, token)) in got.iter().enumerate() {
             first.entry(*sequence).or_insert((at, *token));
         }
-        let all = first.keys().copied().eq(self.versions.iter().copied());
-        ensure!(all, "job {}: {} events, webhook got {got:?}", self.job, self.versions.len());
+        let all = first.keys().copied().eq(self.versions());
+        ensure!(all, "job {}: {} events, webhook got {got:?}", self.job, self.events.len());
         let firsts: Vec<(usize, u64)> = first.into_values().collect();
         let in_order = firsts.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
         ensure!(in_order, "job {}: out of order: {got:?}", self.job);
