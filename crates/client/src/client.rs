@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use muster_runtime::{Backoff, Clock};
-use muster_wire::api::Problem;
+use muster_wire::api::{API_HEADER, API_VERSION, Problem};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -168,6 +168,7 @@ impl Client {
         let url = format!("{}{}", self.gate(), ask.path);
         let mut request =
             self.shared.http.request(ask.method.clone(), url).timeout(ask.patience).query(&ask.query);
+        request = request.header(API_HEADER, API_VERSION);
         for (key, value) in &ask.headers {
             request = request.header(*key, value);
         }

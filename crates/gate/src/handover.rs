@@ -10,7 +10,6 @@ use muster_wire::{JobId, NodeRef};
 
 use crate::gate::Gate;
 use crate::machine::GateJob;
-use crate::machine::commands::ReleaseGateLeadership;
 
 /// Jobs that are handed over at the same time.
 const AT_ONCE: usize = 32;
@@ -29,10 +28,7 @@ pub(crate) async fn hand_over_all(gate: &Gate, within: Duration) {
 async fn hand_over(gate: &Gate, job: JobId) {
     let Some(view) = gate.coordinator.watch(job).map(|views| views.borrow().clone()) else { return };
     let Some(successor) = successor(gate, &view) else { return };
-    let released = release(gate, &view, successor.clone()).await;
-    if released {
-        let _ = gate.coordinator.hand_over(job, successor.member, ONE_TIMEOUT).await;
-    }
+    let _ = gate.coordinator.hand_over(job, successor.member, ONE_TIMEOUT).await;
 }
 
 /// A living replica of an open job that this gate acts for.
@@ -43,12 +39,4 @@ fn successor(gate: &Gate, view: &View<GateJob>) -> Option<NodeRef> {
         |node: &NodeRef| gate.swim.member(node.id).is_some_and(|member| member.state == State::Alive);
     let mut others = gate.coordinator.replicas(view.state.job).into_iter().filter(|node| node.id != me.id);
     others.find(is_alive).filter(|_| acts)
-}
-
-async fn release(gate: &Gate, view: &View<GateJob>, successor: NodeRef) -> bool {
-    let node = gate.coordinator.me();
-    let command = ReleaseGateLeadership { node, successor: Some(successor) };
-    let Ok(entry) = gate.entry(view.state.job, view.token()).with(&command) else { return false };
-    let reply = gate.coordinator.propose_here(view.state.job, entry, ONE_TIMEOUT).await;
-    reply.is_ok_and(|reply| reply.undone_by.is_none())
 }

@@ -47,8 +47,16 @@ enum Step {
     Unsure(Problem),
 }
 
-/// Accepts a submission. Repeats of a key are safe at any gate, at any time.
+/// Accepts a submission. Repeats of a key are safe at any gate, at any time: one that takes long is answered before the
+/// client gives up on this gate.
 pub async fn submit(gate: &Gate, admitted: &Admitted) -> Answer<Accepted> {
+    let late =
+        |_| Problem::unavailable("no_quorum", "not accepted in time; repeat with the same idempotency key");
+    let tried = tokio::time::timeout(gate.config.request_timeout * 3 / 2, try_often(gate, admitted));
+    tried.await.map_err(late)?
+}
+
+async fn try_often(gate: &Gate, admitted: &Admitted) -> Answer<Accepted> {
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
     let mut problem = Problem::unavailable("no_quorum", "the job could not be registered in time; ask again");
     while backoff.tries() < TRIES_MAX {

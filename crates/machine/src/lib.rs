@@ -21,7 +21,7 @@ pub use replica::{EntryReply, Replica, ReplicaError};
 pub use table::{Apply, Command, Guard, Row, Table};
 pub use transition::Transitions;
 
-use muster_wire::{CodecError, GroupId, JobId, Token};
+use muster_wire::{CodecError, GroupId, JobId, NodeRef, Token};
 
 /// The state of one replicated group. `Clone` must be O(1) (persistent maps): the clone before an entry is what a
 /// rejected entry is undone to, and clones are the views that readers get.
@@ -37,6 +37,12 @@ pub trait Machine: Clone + Default + Send + Sync + 'static {
 
     /// Told once, when an empty replica is made.
     fn born(&mut self, _group: GroupId, _job: JobId) {}
+
+    /// Adds to an entry what leaves the job to a successor, in a planned hand-over; `None` unless `leader`, this very
+    /// process, acts for the job now.
+    fn release(&self, _leader: &NodeRef, _successor: &NodeRef, _entry: Entry) -> Option<Entry> {
+        None
+    }
 
     /// The earliest time something is owed (a timeout, a retry, retention), in ms since 1970.
     fn next_due_ms(&self) -> Option<u64>;

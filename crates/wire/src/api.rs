@@ -36,7 +36,8 @@ pub use event::{EventKind, JobEvent};
 pub use node::{CapacityHealth, GroupCounts, Health, NodeView, RaftHealth, SchedulerHealth, WorkerHealth};
 pub use operate::{DrainView, GroupAsked, SwimProfile, SwimProfileView, TransferRequest};
 pub use problem::{
-    FieldFault, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, KEY_BYTES_MAX, PAGE_MAX, PROBLEM_JSON, Problem,
+    API_HEADER, API_VERSION, FieldFault, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, KEY_BYTES_MAX, PAGE_MAX,
+    PROBLEM_JSON, Problem,
 };
 pub use results::{DatacenterResults, JobResults, ShardResultView, WorkflowResults};
 pub use stats::{ContextEntry, ContextView, ContextWritten, CounterView, DistributionView, StatsWindowView};

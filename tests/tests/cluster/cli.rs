@@ -196,6 +196,18 @@ async fn every_exit_code_is_the_one_of_the_contract() {
     expect(4, &["cancel", &cancelled]);
     expect(11, &["watch", &cancelled]);
 
+    // One of two workflows: done when nothing of it runs, while the job goes on.
+    let two = "name = 'two'\n[[workflows]]\nname = 'a'\ngrace = '1s'\ncommand = ['sh', '-c', 'trap \"\" TERM; sleep 60']\n\
+               [[workflows]]\nname = 'b'\ncommand = ['sleep', '60']\n";
+    let two = muster.submit(two);
+    let said = muster.json(&["cancel", &two, "--workflow", "a", "--wait"]);
+    assert_eq!(
+        (&said["status"], &said["workflows"]["a"]),
+        (&"running".into(), &"cancelled".into()),
+        "{said}"
+    );
+    expect(0, &["cancel", &two, "--wait"]);
+
     let lasting = muster.submit(&job("lasting", "", "sleep 60"));
     let mut watching =
         muster.command(&["watch", &lasting, "-o", "json"]).stdout(Stdio::piped()).spawn().unwrap();

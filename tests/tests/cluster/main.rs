@@ -20,6 +20,7 @@ mod managers;
 mod membership;
 mod pause;
 mod program;
+mod quorum;
 mod resources;
 mod soak;
 mod support;

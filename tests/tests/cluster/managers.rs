@@ -111,6 +111,38 @@ async fn managers_alone_serve_context_explanations_numbers_logs_results_and_even
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn managers_alone_let_clients_wait_for_changes_and_delete_what_has_ended() {
+    let _turn = turn().await;
+    let cluster = Cluster::start(ALONE).await.unwrap();
+    let go = cluster.data_dir("go").display().to_string();
+    let job = submit(&cluster, "dc1-m1", &waits("waited", &go)).await;
+    running(&cluster, "dc1-m2", (&job, 4)).await;
+    let path = format!("/v1/jobs/{job}");
+    let delete = |node: &'static str| cluster.send(Method::DELETE, (node, &path), ("", ""));
+    let (status, body) = delete("dc1-m2").await.unwrap();
+    assert_eq!(status, StatusCode::CONFLICT, "{body}");
+
+    let now: JobView = get(&cluster, "dc1-m3", &path).await;
+    let waiting = format!("{path}?wait=60s&version={}", now.version);
+    let waiting = get::<JobView>(&cluster, "dc1-m3", &waiting);
+    let (changed, ()) = tokio::join!(waiting, async { std::fs::write(&go, b"").unwrap() });
+    assert!(changed.version > now.version, "{changed:#?}");
+
+    assert_eq!(ended(&cluster, "dc1-m3", &job).await.status, JobStatus::Completed);
+    assert_eq!(delete("dc1-m3").await.unwrap().0, StatusCode::NO_CONTENT);
+    eventually("the job to be gone at every manager", || async {
+        let mut left = Vec::new();
+        for node in ["dc1-m1", "dc1-m2", "dc1-m3"] {
+            let (status, _) = cluster.send(Method::GET, (node, &path), ("", "")).await.unwrap();
+            left.extend((status != StatusCode::NOT_FOUND).then_some((node, status)));
+        }
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_workflow_takes_its_dependents_with_it_and_leaves_the_others() {
     let _turn = turn().await;
     let cluster = Cluster::start(ALONE).await.unwrap();

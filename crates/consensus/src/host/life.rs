@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
-use muster_machine::Machine;
+use muster_machine::{Entry, Machine};
 use muster_runtime::TaskKind;
 use muster_wire::{JobId, MemberNumber, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
@@ -19,6 +20,8 @@ use crate::raft::group::Group;
 
 /// A hand-over that is not taken within this is given up.
 const TAKEN_WITHIN: Duration = Duration::from_millis(500);
+/// A job is left to its successor within this, or handed over without.
+const RELEASED_WITHIN: Duration = Duration::from_millis(500);
 /// A planned stop gives its leaderships away for so long; what is left is elected on evidence.
 const GIVE_AWAY_WITHIN: Duration = Duration::from_secs(1);
 const CLOSE: TaskKind = TaskKind::new("wal_close");
@@ -52,7 +55,26 @@ impl<M: Machine> Host<M> {
     ) -> Result<(), ProposeError> {
         let slot = self.slot(job).ok_or_else(|| self.absent(job))?;
         let group = self.resident(&slot, deadline).await?;
+        self.release_to(&group, to, deadline).await;
         self.hand_group_over(&group, to, deadline).await
+    }
+
+    /// Whoever acts for the job here leaves it to the successor first: that one is waited for, and no other.
+    async fn release_to(&self, group: &Group<M>, to: MemberNumber, deadline: Instant) {
+        let Some(entry) = self.release_entry(group, to) else { return };
+        let deadline = deadline.min(self.clock().now() + RELEASED_WITHIN);
+        if let Err(error) = group.write(entry, deadline).await {
+            tracing::debug!(group = %group.id, %error, "a job was not left to its successor; it is handed over all the same");
+        }
+    }
+
+    fn release_entry(&self, group: &Group<M>, to: MemberNumber) -> Option<Bytes> {
+        let (me, successor) = (self.peers().me(), self.peers().node(to)?);
+        let moves = group.is_leader() && me.id != successor.id && self.peers().is_live(to);
+        let view = moves.then(|| group.view())?;
+        let entry = Entry::new(group.job, view.token(), self.clock().unix_ms());
+        let entry = view.state.release(&me, &successor, entry)?;
+        entry.encode().ok().map(Bytes::from)
     }
 
     /// Hands a led group over; if it is not taken soon, another replica is asked to lead.

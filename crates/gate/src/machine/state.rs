@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use muster_machine::{Machine, Reason, Retired, Stamp, Table};
+use muster_machine::{Entry, Machine, Reason, Retired, Stamp, Table};
 use muster_wire::job::{CancelOrder, Digest, JobStatus};
 use muster_wire::spec::JobSpec;
 use muster_wire::{CodecError, GroupId, JobId, NodeRef, Token, WorkflowIx};
 use serde::{Deserialize, Serialize};
 
 use super::callback::{Callback, DroppedCallback};
+use super::commands::ReleaseGateLeadership;
 use super::datacenter::Dc;
 use super::event::{Event, What};
 use super::leadership::Leadership;
@@ -208,6 +209,13 @@ impl Machine for GateJob {
     fn born(&mut self, group: GroupId, job: JobId) {
         self.group = group;
         self.job = job;
+    }
+
+    fn release(&self, leader: &NodeRef, successor: &NodeRef, entry: Entry) -> Option<Entry> {
+        let acts = self.leadership.is_led_by(leader) && !self.is_terminal();
+        let (node, successor) = (leader.clone(), Some(successor.clone()));
+        let released = || entry.with(&ReleaseGateLeadership { node, successor }).ok();
+        acts.then(released).flatten()
     }
 
     fn next_due_ms(&self) -> Option<u64> {

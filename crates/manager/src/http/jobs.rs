@@ -1,11 +1,11 @@
-//! `GET /v1/jobs` and `GET /v1/jobs/{id}`.
+//! `GET /v1/jobs` and `GET /v1/jobs/{id}`, which may wait for a change.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use muster_consensus::Consistency;
+use muster_consensus::{Consistency, View};
 use muster_node::facts::resolve;
 use muster_node::http::{Answer, PageQuery, Problem};
 use muster_wire::JobId;
@@ -13,15 +13,23 @@ use muster_wire::api::{JobList, JobView};
 use serde::Deserialize;
 
 use super::view::{item, job, rfc3339};
+use crate::machine::{JobRecord, ManagerJob};
 use crate::shared::Shared;
 
 /// A read, from its start to its answer.
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(5);
 
-/// How fresh an answer has to be.
+/// Longest `wait`.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// While it waits, the job is looked at this often.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How fresh an answer has to be, and what it waits for.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Freshness {
+pub(super) struct Wanted {
     consistency: Option<String>,
+    wait: Option<String>,
+    version: Option<u64>,
 }
 
 /// Newest first.
@@ -49,20 +57,55 @@ fn before(cursor: Option<&str>) -> Answer<JobId> {
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-    Query(freshness): Query<Freshness>,
+    Query(wanted): Query<Wanted>,
 ) -> Answer<Json<JobView>> {
     let id = resolve(&shared.coordinator.directory(), &id)?;
-    let view = shared.coordinator.read(id, freshness.wanted()?, READ_WITHIN).await?;
+    let (how, wait) = (wanted.consistency()?, wanted.wait()?);
+    let view = shared.coordinator.read(id, how, READ_WITHIN).await?;
+    let view = match wait {
+        Some(wait) => waited(&shared, view, (wanted.version, wait)).await,
+        None => view,
+    };
     let record = view.state.record().ok_or_else(Problem::unknown_job)?;
     Ok(Json(job(&view, record)))
 }
 
-impl Freshness {
-    fn wanted(&self) -> Answer<Consistency> {
+/// Waits for a change beyond a version, by default the present one; without one in time, the job as it is.
+async fn waited(
+    shared: &Shared,
+    mut view: View<ManagerJob>,
+    (beyond, wait): (Option<u64>, Duration),
+) -> View<ManagerJob> {
+    let beyond = beyond.unwrap_or_else(|| version(&view));
+    let until = shared.clock.now() + wait.min(WAIT_MAX);
+    while is_awaited(&view, beyond) && shared.clock.now() < until {
+        tokio::time::sleep(POLL).await;
+        view =
+            shared.coordinator.read(view.state.job(), Consistency::Stale, READ_WITHIN).await.unwrap_or(view);
+    }
+    view
+}
+
+fn version(view: &View<ManagerJob>) -> u64 {
+    view.state.record().map_or(0, JobRecord::version)
+}
+
+fn is_awaited(view: &View<ManagerJob>, beyond: u64) -> bool {
+    view.state.record().is_some_and(|record| record.version() <= beyond && !record.status().is_terminal())
+}
+
+impl Wanted {
+    fn consistency(&self) -> Answer<Consistency> {
         match self.consistency.as_deref() {
             None | Some("linearizable") => Ok(Consistency::Linearizable),
             Some("stale") => Ok(Consistency::Stale),
             Some(_) => Err(Problem::malformed("consistency: `linearizable` or `stale` is expected")),
         }
+    }
+
+    fn wait(&self) -> Answer<Option<Duration>> {
+        let wait = self.wait.as_deref().map(muster_spec::parse_duration).transpose();
+        let wait = wait.map_err(|why| Problem::malformed(format!("wait: {why}")))?;
+        Ok(wait.map(Duration::from_millis))
     }
 }

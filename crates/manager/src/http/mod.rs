@@ -2,6 +2,7 @@
 
 mod cancel;
 mod context;
+mod delete;
 mod events;
 mod explain;
 mod jobs;
@@ -22,7 +23,7 @@ use crate::shared::Shared;
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/jobs", get(jobs::list).post(submit::submit))
-        .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/jobs/{id}", get(jobs::show).delete(delete::delete))
         .route("/v1/jobs/{id}/explain", get(explain::show))
         .route("/v1/jobs/{id}/events", get(events::events))
         .route("/v1/jobs/{id}/results", get(results::show))

@@ -1,10 +1,11 @@
 //! The state of a job's group: nothing yet, a record with its leader and token, or a tombstone.
 
-use muster_machine::{Machine, Reason, Retired, Table};
+use muster_machine::{Entry, Machine, Reason, Retired, Table};
 use muster_wire::job::JobStatus;
 use muster_wire::{CodecError, GroupId, JobId, NodeRef, Token};
 use serde::{Deserialize, Serialize};
 
+use super::commands::ReleaseJobLeadership;
 use super::limits::{SUCCESSOR_HOLD_MS, UNUSED_DUE_MS};
 use super::record::JobRecord;
 use super::table::COMMANDS;
@@ -53,6 +54,14 @@ impl Machine for ManagerJob {
     fn born(&mut self, group: GroupId, job: JobId) {
         self.group = group;
         self.job = job;
+    }
+
+    fn release(&self, leader: &NodeRef, successor: &NodeRef, entry: Entry) -> Option<Entry> {
+        let is_open = self.record.as_ref().is_some_and(|record| !record.status.is_terminal());
+        let acts = is_open & (self.leader.as_ref() == Some(leader));
+        let (node, successor) = (leader.clone(), Some(successor.clone()));
+        let released = || entry.with(&ReleaseJobLeadership { node, successor }).ok();
+        acts.then(released).flatten()
     }
 
     fn next_due_ms(&self) -> Option<u64> {

@@ -18,7 +18,7 @@ use super::BootError;
 use super::membership;
 use crate::config::Config;
 use crate::facts::{Additions, Basics, NodeFacts, PlainFacts};
-use crate::http::{Access, Layers, Server, ServerBounds, ServerParts, layered};
+use crate::http::{Access, Layers, Problem, Server, ServerBounds, ServerParts, layered};
 use crate::{routes, telemetry};
 
 const IDENTITY: TaskKind = TaskKind::new("identity");
@@ -71,6 +71,11 @@ pub struct Base {
     began: tokio::time::Instant,
 }
 
+/// Until there are routes, whatever is asked: come again.
+fn unready() -> Router {
+    Router::new().fallback(|| async { Problem::starting() })
+}
+
 impl Base {
     /// Starts everything that does not depend on the role. HTTP answers `/livez`; the rest follows with
     /// [`Base::set_routes`].
@@ -91,7 +96,7 @@ impl Base {
         let swim = membership::start(&config, &identity, (&addresses, &scope, &clock)).await?;
         membership::feed_evidence(&links, &swim, &scope);
         let bounds = ServerBounds { connections_max: config.limits.connections, ..ServerBounds::default() };
-        let parts = ServerParts { listener: http, routes: Router::new(), bounds, scope: scope.clone() };
+        let parts = ServerParts { listener: http, routes: unready(), bounds, scope: scope.clone() };
         let http = Server::start(parts).map_err(|source| bind_error("http", config.listen.http, source))?;
         let document = document(&config, &identity, (&addresses, &swim));
         let (config, additions, began) = (Arc::new(config), Additions::default(), clock.now());

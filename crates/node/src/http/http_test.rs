@@ -64,6 +64,22 @@ async fn every_error_is_a_problem_document() {
 }
 
 #[tokio::test]
+async fn a_client_of_another_version_is_refused_and_told_who_is_too_old() {
+    let (addr, _scope) = serve(layers()).await;
+    let of = |version: &'static str| async move {
+        ask(addr, "GET /ok", &format!("muster-api: {version}\r\n"), "").await
+    };
+    assert_eq!(of("1").await.body, "fine");
+    for (version, advice) in [("2", "upgrade the node"), ("0", "upgrade the client"), ("x", "send a number")]
+    {
+        let reply = of(version).await;
+        let problem = reply.problem();
+        assert_eq!((reply.status, problem.code.as_str()), (400, "unsupported_version"));
+        assert!(problem.detail.contains(advice) && !problem.retryable, "{}", problem.detail);
+    }
+}
+
+#[tokio::test]
 async fn a_busy_answer_says_when_to_ask_again() {
     let (addr, _scope) = serve(layers()).await;
     let reply = get(addr, "/busy").await;

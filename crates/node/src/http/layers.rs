@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use muster_runtime::Clock;
+use muster_wire::api::{API_HEADER, API_VERSION};
 
-use super::{Access, Caller, Problem};
+use super::{Access, Answer, Caller, Problem};
 
 /// Longest text of a plain error that is taken over into a problem document.
 const DETAIL_BYTES_MAX: usize = 4096;
@@ -57,10 +58,33 @@ async fn judge(layers: &Layers, mut request: Request, next: Next) -> Response {
         Ok(who) => who.to_owned(),
         Err(problem) => return problem.into_response(),
     };
+    if let Err(problem) = check_version(request.headers()) {
+        return problem.into_response();
+    }
     request.extensions_mut().insert(Caller(who.clone()));
     let response = in_time(layers.deadline, next.run(request)).await;
     audit((&method, &path), &who, response.status());
     as_problem(response).await
+}
+
+/// A client that names no version takes whatever it meets.
+fn check_version(headers: &HeaderMap) -> Answer<()> {
+    let Some(spoken) = headers.get(API_HEADER) else { return Ok(()) };
+    let version = spoken.to_str().ok().and_then(|text| text.trim().parse::<u32>().ok());
+    match version == Some(API_VERSION) {
+        true => Ok(()),
+        false => Err(unsupported(version)),
+    }
+}
+
+fn unsupported(version: Option<u32>) -> Problem {
+    let advice = match version {
+        Some(version) if version > API_VERSION => "this node is older than the client: upgrade the node",
+        Some(_) => "this node is newer than the client: upgrade the client",
+        None => "send a number",
+    };
+    let detail = format!("{API_HEADER}: only version {API_VERSION} is served here; {advice}");
+    Problem::new(StatusCode::BAD_REQUEST, "unsupported_version", detail)
 }
 
 /// One line for each call that may change something.

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::JobStatus;
 
+/// The header in which a client says which version of the API it speaks.
+pub const API_HEADER: &str = "muster-api";
+/// The version of the API of this build; a node serves no other.
+pub const API_VERSION: u32 = 1;
 /// Content type of [`Problem`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// Header of a submission that names it for repeats.

@@ -35,7 +35,8 @@ impl ReleaseJobLeadership {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::world::{World, node, release};
+    use crate::machine::world::{World, assume, node, release};
+    use muster_machine::{Entry, Machine as _};
     use muster_wire::Token;
 
     #[test]
@@ -43,6 +44,17 @@ mod tests {
         let mut world = World::led();
         world.applied(&release(None));
         assert_eq!((world.state().leader(), world.state().token), (None, Token(1)));
+    }
+
+    #[test]
+    fn a_planned_hand_over_leaves_the_job_to_the_successor_and_to_no_other() {
+        let mut world = World::led();
+        let entry = || Entry::new(world.state().job(), world.state().token, 0);
+        assert_eq!(world.state().release(&node(3), &node(2), entry()), None, "another acts for the job");
+        let entry = world.state().release(&node(1), &node(2), entry()).unwrap();
+        assert_eq!(world.propose(&entry).undone_by, None);
+        world.refused(&assume(3), "not_yet");
+        world.applied(&assume(2));
     }
 
     #[test]
