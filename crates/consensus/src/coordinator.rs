@@ -110,8 +110,8 @@ impl<M: Machine> Coordinator<M> {
     /// Registers a job with the directory. When this node is the proposer, the job's group runs here before this
     /// returns. `Busy` when the members are full, or this node's log or disk.
     pub async fn register(&self, job: RegisterJob, within: Duration) -> Result<Registered, ProposeError> {
-        self.host.check_log()?;
         let deadline = self.deadline(within);
+        self.host.admit_job().await?;
         let entry = Entry::new(DIRECTORY_JOB, Token(0), self.host.clock().unix_ms());
         let entry = entry.with(&job).map_err(|error| ProposeError::Fatal(error.to_string()))?;
         let written = self.host.directory.write(&entry, deadline).await?;

@@ -64,10 +64,6 @@ async fn a_group_that_left_memory_is_read_and_written_at_every_node_and_after_re
     }
     assert_eq!(nodes[1].numbers(JOB).await, [0, 1, 2]);
     all_see(&nodes, "evicted").await;
-    eventually("its rest is noted on disk", || async {
-        site.dirs[2].path().join("rests").exists().then_some(())
-    })
-    .await;
     nodes.pop().unwrap().kill().await;
     let back = site.node(2).await;
     back.sees(JOB, "evicted").await;

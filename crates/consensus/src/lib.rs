@@ -33,6 +33,8 @@ pub use status::{Consistency, GroupCounts, GroupStatus, ReplicaStatus, View};
 #[cfg(test)]
 mod cluster_test;
 #[cfg(test)]
+mod damage_test;
+#[cfg(test)]
 mod ladder_test;
 #[cfg(test)]
 mod testing;

@@ -197,23 +197,46 @@ fn snapshots_and_evictions_are_noted_until_newer_ones_or_entries() {
     let log = wal.open_group(key(1, 1)).unwrap();
     append(&log, 0..1).unwrap();
     let snapshot = Snapshot { id: log_id(1, 0), meta: Bytes::from_static(b"three") };
-    log.save_snapshot(snapshot.clone(), done().0).unwrap();
+    wal.note_snapshot(key(1, 1), snapshot.clone()).unwrap();
     let eviction = Eviction { due_ms: Some(77) };
-    let (tell, answer) = done();
-    log.save_eviction(eviction, tell).unwrap();
-    answer.wait().unwrap();
+    wal.note_eviction(key(1, 1), log_id(1, 7), Eviction { due_ms: None }).unwrap();
+    assert_eq!(wal.summary(key(1, 1)).unwrap().eviction, None, "its log does not end there");
+    wal.note_eviction(key(1, 1), log_id(1, 0), eviction).unwrap();
+    assert!(matches!(wal.note_snapshot(key(9, 1), snapshot.clone()), Err(WalError::Removed)));
     drop(log);
     wal.close().unwrap();
 
     let wal = open(&disk, small());
     assert_eq!(wal.summary(key(1, 1)).unwrap().eviction, Some(eviction));
     let log = wal.open_group(key(1, 1)).unwrap();
-    assert_eq!((log.reader().snapshot(), log.reader().eviction()), (Some(snapshot), Some(eviction)));
+    assert_eq!(log.reader().snapshot(), Some(snapshot));
     append(&log, 1..2).unwrap();
-    assert_eq!(log.reader().eviction(), None);
+    assert_eq!(wal.summary(key(1, 1)).unwrap().eviction, None);
     drop(log);
     wal.close().unwrap();
     assert_eq!(open(&disk, small()).summary(key(1, 1)).unwrap().eviction, None);
+}
+
+#[test]
+fn what_the_host_condemns_is_damaged_for_ever_and_the_others_go_on() {
+    let disk = SimDisk::default();
+    let wal = open(&disk, small());
+    let (bad, good) = (wal.open_group(key(1, 1)).unwrap(), wal.open_group(key(2, 1)).unwrap());
+    append(&bad, 0..3).unwrap();
+    append(&good, 0..3).unwrap();
+    wal.condemn(key(1, 1), "its snapshot is missing").unwrap();
+    assert!(matches!(append(&bad, 3..4), Err(WalError::Damaged)));
+    append(&good, 3..4).unwrap();
+    drop((bad, good));
+    wal.close().unwrap();
+
+    let wal = open(&disk, small());
+    let damaged = wal.damaged();
+    assert!(damaged.len() == 1 && damaged[0].key == key(1, 1) && damaged[0].last == 2, "{damaged:?}");
+    assert!(matches!(wal.open_group(key(1, 1)), Err(GroupError::Damaged(_))));
+    assert_eq!(all(&wal.open_group(key(2, 1)).unwrap()), entries(1, 0..4));
+    wal.open_group(key(1, 2)).unwrap();
+    assert_eq!(wal.damaged(), []);
 }
 
 #[test]

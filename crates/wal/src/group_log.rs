@@ -6,16 +6,13 @@ use std::{
 };
 
 use crate::{
-    Done, Entry, Eviction, GroupKey, LogId, LogReader, Snapshot, Vote, Wal, WalError,
+    Done, Entry, GroupKey, LogId, LogReader, Vote, Wal, WalError,
     format::{Op, RECORD_BYTES_MAX, Record},
     item::{Item, Lane, Records},
     lock::{read, write},
     shared::Shared,
     view::{GroupCell, View},
 };
-
-/// The largest note about a snapshot, bytes.
-const SNAPSHOT_META_MAX: usize = 64 << 10;
 
 /// The log of one group. There is one such handle per group at a time; dropping it releases the group.
 ///
@@ -106,33 +103,6 @@ impl GroupLog {
         let mut view = self.view()?;
         self.shared().queue.hint(self.cell.key, committed)?;
         view.committed = Some(committed);
-        Ok(())
-    }
-
-    /// Notes that a snapshot exists; replaces the note before.
-    ///
-    /// # Errors
-    /// `TooLarge` above 64 KiB, `Busy` when a full disk has no byte for it, `Removed`, `Damaged`, or that the log is closed
-    /// or failed.
-    pub fn save_snapshot(&self, snapshot: Snapshot, done: Done) -> Result<(), WalError> {
-        let bytes = snapshot.meta.len();
-        if bytes > SNAPSHOT_META_MAX {
-            return Err(WalError::TooLarge { bytes, bytes_max: SNAPSHOT_META_MAX });
-        }
-        let mut view = self.view()?;
-        self.push_one(Lane::Reserved, Op::Snapshot(snapshot.clone()), Some(done))?;
-        view.snapshot = Some(Box::new(snapshot));
-        Ok(())
-    }
-
-    /// Notes that the group leaves memory and when it is due; the next append ends that.
-    ///
-    /// # Errors
-    /// `Busy` when a full disk has no byte for it, `Removed`, `Damaged`, or that the log is closed or failed.
-    pub fn save_eviction(&self, eviction: Eviction, done: Done) -> Result<(), WalError> {
-        let mut view = self.view()?;
-        self.push_one(Lane::Reserved, Op::Evict(eviction.due_ms), Some(done))?;
-        view.eviction = Some(eviction);
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod item;
 mod lean;
 mod ledger;
 mod lock;
+mod notes;
 mod queue;
 mod reader;
 mod recovery;

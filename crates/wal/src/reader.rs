@@ -2,9 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use crate::{
-    Entry, Eviction, LogId, ReadError, Snapshot, Vote, disk::Disk, fetch::fetch, lock::read, view::GroupCell,
-};
+use crate::{Entry, LogId, ReadError, Snapshot, Vote, disk::Disk, fetch::fetch, lock::read, view::GroupCell};
 
 /// How often a read is begun again because what it looked for was replaced meanwhile.
 const TRIES: usize = 16;
@@ -40,11 +38,6 @@ impl LogReader {
     /// The snapshot noted last.
     pub fn snapshot(&self) -> Option<Snapshot> {
         read(&self.cell.view).snapshot.as_deref().cloned()
-    }
-
-    /// The eviction noted last, if nothing was appended since.
-    pub fn eviction(&self) -> Option<Eviction> {
-        read(&self.cell.view).eviction
     }
 
     /// The last entry, else what was purged last.

@@ -73,12 +73,17 @@ impl SimDisk {
         world.current().iter().map(|(name, at)| (name.clone(), world.files[*at].now.clone())).collect()
     }
 
-    /// Flips one bit of a file, on the device.
+    /// Flips the lowest bit of a byte, on the device.
     pub(crate) fn rot(&self, name: &str, at: usize) {
+        self.flip(name, at, 1);
+    }
+
+    /// Flips bits of a byte, on the device.
+    pub(crate) fn flip(&self, name: &str, at: usize, bits: u8) {
         let mut world = lock(&self.0);
         let file = world.current()[name];
-        world.files[file].now[at] ^= 1;
-        world.files[file].durable[at] ^= 1;
+        world.files[file].now[at] ^= bits;
+        world.files[file].durable[at] ^= bits;
     }
 
     pub(crate) fn fail_after(&self, calls: u64) {

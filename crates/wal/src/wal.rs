@@ -219,11 +219,11 @@ impl Wal {
         &self.inner.shared
     }
 
-    fn push(&self, item: Item) -> Result<(), WalError> {
+    pub(crate) fn push(&self, item: Item) -> Result<(), WalError> {
         self.shared().queue.push(item)
     }
 
-    fn registry<T>(&self, f: impl FnOnce(&mut Registry) -> T) -> T {
+    pub(crate) fn registry<T>(&self, f: impl FnOnce(&mut Registry) -> T) -> T {
         f(&mut lock(&self.shared().registry))
     }
 }

@@ -10,6 +10,7 @@ mod cancel;
 mod cli;
 mod commands;
 mod crash_windows;
+mod damage;
 mod failover;
 mod founding;
 mod gate_commands;

@@ -28,7 +28,7 @@ use muster_wire::{CodecError, GroupId, JobId, MemberNumber, Token};
 pub use bounds::{KEY_BYTES_MAX, KEY_KEEP_MS_MIN, KEYED_KEPT, LABEL_BYTES_MAX, RETIRED_MAX, STATE_BYTES_MAX};
 pub use commands::{
     ConfirmReplace, Joined, MemberJoin, MemberRemove, MemberState, PlanReplace, Planned, RegisterJob,
-    Registered, RetireJobs, Retiring, SetFeatureVersion, SummarizeJobs,
+    Registered, RenewReplica, RetireJobs, Retiring, SetFeatureVersion, SummarizeJobs,
 };
 pub use diff::JobChange;
 pub use fingerprint::Fingerprint;

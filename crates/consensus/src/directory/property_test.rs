@@ -20,6 +20,7 @@ enum Step {
     State(MemberState),
     Remove(MemberRemove),
     Plan { job: u128, out: u32, into: u32, seen: bool },
+    Renew { job: u128, at: usize, seen: bool },
     Confirm(u128),
     Feature(SetFeatureVersion),
 }
@@ -78,9 +79,11 @@ fn jobs() -> impl Strategy<Value = Step> {
     );
     let plans = (1..12_u128, 1..7_u32, 1..7_u32, any::<bool>())
         .prop_map(|(job, out, into, seen)| Step::Plan { job, out, into, seen });
+    let renewals =
+        (1..12_u128, 0..3_usize, any::<bool>()).prop_map(|(job, at, seen)| Step::Renew { job, at, seen });
     let confirms = (1..12_u128).prop_map(Step::Confirm);
     let features = (0..3_u16).prop_map(|feature| Step::Feature(SetFeatureVersion { feature }));
-    prop_oneof![2 => summaries, 3 => retirements, 4 => plans, 3 => confirms, 1 => features]
+    prop_oneof![2 => summaries, 3 => retirements, 4 => plans, 2 => renewals, 3 => confirms, 1 => features]
 }
 
 fn histories() -> impl Strategy<Value = Vec<Step>> {
@@ -106,6 +109,12 @@ fn entry(directory: &Directory, step: &Step, now_ms: &mut u64) -> Vec<u8> {
             let set_index = directory.job(JobId(*job)).filter(|_| *seen).map_or(1, |row| row.set_index);
             let (out, into) = (MemberNumber(*out), MemberNumber(*into));
             empty.with(&PlanReplace { job: JobId(*job), set_index, out, into })
+        }
+        Step::Renew { job, at, seen } => {
+            let row = directory.job(JobId(*job));
+            let set_index = row.filter(|_| *seen).map_or(1, |row| row.set_index);
+            let out = row.and_then(|row| row.replicas.get(*at)).copied().unwrap_or(RaftId(0));
+            empty.with(&RenewReplica { job: JobId(*job), set_index, out })
         }
         Step::Confirm(job) => {
             let plan = directory.job(JobId(*job)).and_then(|row| row.plan);

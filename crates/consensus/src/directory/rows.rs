@@ -86,10 +86,10 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// The member's replica, be it in the set or coming in by the plan.
+    /// The member's replica, be it in the set or coming in by the plan; of two the one that comes.
     pub fn replica_of(&self, member: MemberNumber) -> Option<RaftId> {
         let coming = self.plan.map(|plan| plan.into);
-        self.replicas.iter().copied().chain(coming).find(|id| id.member() == member)
+        coming.into_iter().chain(self.replicas.iter().copied()).find(|id| id.member() == member)
     }
 
     /// Is this replica in the set or coming in? If not, its host may destroy it.
@@ -97,10 +97,14 @@ impl JobRow {
         self.replicas.contains(&replica) || self.plan.is_some_and(|plan| plan.into == replica)
     }
 
-    /// Members that hold or will hold a replica.
+    /// Members that hold or will hold a replica, each once.
     pub fn holders(&self) -> impl Iterator<Item = MemberNumber> + '_ {
-        let coming = self.plan.map(|plan| plan.into.member());
+        let coming = self.plan.map(|plan| plan.into.member()).filter(|member| !self.is_held_by(*member));
         self.replicas.iter().map(|id| id.member()).chain(coming)
+    }
+
+    fn is_held_by(&self, member: MemberNumber) -> bool {
+        self.replicas.iter().any(|id| id.member() == member)
     }
 
     /// Over, and nothing is owed.

@@ -5,7 +5,7 @@ use muster_machine::command_table;
 use super::Directory;
 use super::commands::{
     ConfirmReplace, Joined, MemberJoin, MemberRemove, MemberState, PlanReplace, Planned, RegisterJob,
-    Registered, RetireJobs, SetFeatureVersion, SummarizeJobs,
+    Registered, RenewReplica, RetireJobs, SetFeatureVersion, SummarizeJobs,
 };
 
 command_table! { Directory:
@@ -18,4 +18,5 @@ command_table! { Directory:
     7 => PlanReplace, "plan_replace" -> Planned { guards: [] },
     8 => ConfirmReplace, "confirm_replace" -> u64 { guards: [] },
     9 => SetFeatureVersion, "set_feature_version" -> u16 { guards: [] },
+    10 => RenewReplica, "renew_replica" -> Planned { guards: [] },
 }

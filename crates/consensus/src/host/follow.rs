@@ -74,10 +74,16 @@ impl<M: Machine> Host<M> {
 
     fn on_row_change(self: &Arc<Self>, row: &JobRow) {
         let Some(slot) = self.slot(row.job) else { return self.open_mine(row) };
-        if slot.group_id() == row.group && !row.concerns(slot.replica()) {
+        if slot.group_id() == row.group && self.is_over(&slot, row) {
             return self.destroy(slot);
         }
         self.on_set_change(&slot, row);
+    }
+
+    /// Out of the set, or about to begin anew here: then the comer is opened by its leader's first call.
+    fn is_over(&self, slot: &Slot<M>, row: &JobRow) -> bool {
+        let renewed = row.replica_of(self.me()).is_some_and(|mine| mine != slot.replica());
+        renewed || !row.concerns(slot.replica())
     }
 
     fn on_set_change(self: &Arc<Self>, slot: &Arc<Slot<M>>, row: &JobRow) {

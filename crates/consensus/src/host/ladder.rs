@@ -14,10 +14,12 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use muster_machine::Machine;
 use muster_runtime::{TaskKind, random};
+use muster_wal::{Eviction, LogId};
 use muster_wire::JobId;
 
 use super::Host;
 use super::slot::Slot;
+use super::table::wal_key;
 use crate::error::ProposeError;
 use crate::raft::group::Group;
 
@@ -157,17 +159,26 @@ impl<M: Machine> Host<M> {
     fn put_one_to_sleep(&self, slot: &Arc<Slot<M>>, before_ms: u64) {
         let Some(group) = slot.running() else { return };
         let due_ms = group.views.borrow().state.next_due_ms();
-        slot.note_rest(group.log_end());
+        let last = group.last_id();
         if !slot.fall_asleep(before_ms) {
             return;
         }
         self.awake.remove_if(&slot.job(), |_, there| there.is_at_rest());
-        self.note_due(slot, due_ms.map_or(0, |due_ms| due_ms + RANK_MS * due_rank(&group)));
+        let due_ms = due_ms.map(|due_ms| due_ms + RANK_MS * due_rank(&group));
+        self.note_due(slot, due_ms.unwrap_or(0));
         let now_ms = self.now_ms().max(1);
         slot.slept_ms.store(now_ms, Ordering::Relaxed);
         self.rota.asleep().insert((now_ms, slot.job()), slot.clone());
-        self.rests.note_change();
+        self.note_rest(slot, (last, Eviction { due_ms }));
         self.recheck(slot);
+    }
+
+    /// For the next start: a group whose log still ends there need not be loaded before it is used or due.
+    fn note_rest(&self, slot: &Slot<M>, (last, rest): (Option<LogId>, Eviction)) {
+        let Some(last) = last else { return };
+        if let Err(error) = self.ground.wal.note_eviction(wal_key(&slot.opening), last, rest) {
+            tracing::debug!(job = %slot.job(), %error, "that a group rests was not noted");
+        }
     }
 
     /// A use in the middle of falling asleep.
@@ -220,7 +231,6 @@ impl<M: Machine> Host<M> {
         let leaving: Vec<Arc<Slot<M>>> = next.take(EVICT_MOST).collect();
         if !leaving.is_empty() {
             stream::iter(leaving).for_each_concurrent(EVICT_AT_ONCE, |slot| self.evict(slot)).await;
-            self.rests.note_change();
         }
     }
 

@@ -137,7 +137,6 @@ impl<M: Machine> Host<M> {
         if !self.is_closing() {
             drop(timeout((within / 4).min(GIVE_AWAY_WITHIN), self.give_all_away()).await);
         }
-        self.keep_rests().await;
         self.closing.store(true, Ordering::Relaxed);
         self.peers().links().serve(muster_link::router().build());
         let closed = timeout(within, async {

@@ -11,15 +11,24 @@ use muster_wire::{GroupId, Incarnation, RaftId};
 use super::Host;
 use super::replace::plan::plan_for;
 use super::slot::Slot;
-use crate::directory::JobRow;
+use crate::directory::{JobRow, RenewReplica};
 use crate::error::ProposeError;
 
+/// While the log is filling up, a new job waits for so long, and so often at most.
+const PACE: Duration = Duration::from_millis(10);
+const PACES: u32 = 20;
 /// How long a group on disk may take to be opened.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
 impl<M: Machine> Host<M> {
-    /// New work is refused while the log can hardly take what is under way.
-    pub(crate) fn check_log(&self) -> Result<(), ProposeError> {
+    /// A new job waits a moment while the log is filling up, and is refused while it can hardly take what is under way.
+    pub(crate) async fn admit_job(&self) -> Result<(), ProposeError> {
+        for _ in 0..PACES {
+            if self.ground.wal.level() != Level::Throttle {
+                break;
+            }
+            tokio::time::sleep(PACE).await;
+        }
         match self.ground.wal.level() {
             Level::Batch | Level::Reject => Err(ProposeError::busy()),
             Level::Accept | Level::Throttle => Ok(()),
@@ -43,8 +52,8 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// A replica whose records are damaged here must not vote any more: it is replaced, under a new incarnation, where
-    /// there is another member for it.
+    /// A replica whose records are damaged here must not vote any more: it is replaced under a new incarnation, on another
+    /// member if there is one for it, else here.
     pub(crate) async fn replace_damaged(&self) {
         for damage in self.ground.wal.damaged() {
             self.replace_one(&damage).await;
@@ -55,13 +64,18 @@ impl<M: Machine> Host<M> {
         let directory = self.directory.view().state;
         let me = RaftId::new(self.me(), Incarnation(damage.key.incarnation));
         let held = |row: &&JobRow| row.group.0 == damage.key.group && row.replicas.contains(&me);
-        let row = directory.jobs().find(held);
-        let Some(plan) = row.and_then(|row| plan_for(&directory, row, &[self.me()])) else { return };
-        match self.tell_directory(&plan).await {
-            Ok(()) => {
-                tracing::warn!(job = %plan.job, into = %plan.into, "a damaged replica is to be replaced")
-            }
-            Err(error) => tracing::info!(job = %plan.job, %error, "a damaged replica is not yet replaced"),
+        let Some(row) = directory.jobs().filter(|row| row.plan.is_none()).find(held) else { return };
+        let told = match plan_for(&directory, row, &[self.me()]) {
+            Some(plan) => self.tell_directory(&plan).await,
+            None => self.tell_directory(&renewal(row, me)).await,
+        };
+        match told {
+            Ok(()) => tracing::warn!(job = %row.job, replica = %me, "a damaged replica is to be replaced"),
+            Err(error) => tracing::info!(job = %row.job, %error, "a damaged replica is not yet replaced"),
         }
     }
+}
+
+fn renewal(row: &JobRow, out: RaftId) -> RenewReplica {
+    RenewReplica { job: row.job, set_index: row.set_index, out }
 }

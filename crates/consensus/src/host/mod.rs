@@ -21,7 +21,6 @@ mod life;
 mod log_care;
 pub(crate) mod peers;
 mod replace;
-mod rests;
 mod retire;
 pub(crate) mod serve;
 mod skew;
@@ -50,7 +49,6 @@ use cold::Cold;
 use directory::DirectoryHandle;
 use ladder::Rota;
 use peers::Peers;
-use rests::Rests;
 use slot::Slot;
 use standing::Standing;
 
@@ -72,7 +70,6 @@ pub(crate) struct Host<M: Machine> {
     /// Those that are looked at all the time: neither asleep nor evicted.
     pub(crate) awake: DashMap<JobId, Arc<Slot<M>>>,
     pub(crate) rota: Rota<M>,
-    pub(crate) rests: Rests,
     cold: Cold<M>,
     pub(crate) led: watch::Sender<Arc<OrdMap<JobId, u64>>>,
     pub(crate) in_flight: Arc<Semaphore>,
@@ -91,7 +88,6 @@ pub(crate) struct Host<M: Machine> {
 impl<M: Machine> Host<M> {
     pub(crate) fn new(config: Arc<ConsensusConfig>, ground: Ground, directory: DirectoryHandle) -> Arc<Self> {
         let in_flight = Arc::new(Semaphore::new(config.in_flight_per_node.min(Semaphore::MAX_PERMITS)));
-        let rests = Rests::open(&config.data_dir);
         Arc::new(Self {
             config,
             ground,
@@ -100,7 +96,6 @@ impl<M: Machine> Host<M> {
             slots: DashMap::new(),
             awake: DashMap::new(),
             rota: Rota::default(),
-            rests,
             cold: Cold::default(),
             led: watch::channel(Arc::default()).0,
             in_flight,

@@ -179,7 +179,8 @@ impl<M: Machine> Host<M> {
         }
         let view = self.directory.view();
         let row = view.state.job(frame.job).filter(|row| row.group == frame.group);
-        let concerned = row.filter(|row| row.concerns(frame.target));
+        // Of two replicas on this member only the one that comes is served.
+        let concerned = row.filter(|row| row.replica_of(self.me()) == Some(frame.target));
         match (concerned, view.applied < frame.set_index) {
             (Some(row), _) => Ok(opening_of(row, frame.target)),
             (None, true) => trusted(frame),

@@ -12,7 +12,6 @@ use muster_wire::{GroupId, JobId, RaftId, Token};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::rests::{LogEnd, Rest};
 use super::standing::Standing;
 use crate::error::ProposeError;
 use crate::raft::group::{Group, Opening};
@@ -88,8 +87,6 @@ pub(crate) struct Slot<M: Machine> {
     pub(crate) due_ms: AtomicU64,
     /// Host time at which it fell asleep, ms; 0 while it is not a sleeper in memory.
     pub(crate) slept_ms: AtomicU64,
-    /// Where its log ended when it came to rest.
-    end: Mutex<Option<LogEnd>>,
     phase: watch::Sender<Phase<M>>,
     /// Host time of the last use, ms.
     active_ms: AtomicU64,
@@ -105,7 +102,6 @@ impl<M: Machine> Slot<M> {
             standing,
             due_ms: AtomicU64::new(0),
             slept_ms: AtomicU64::new(0),
-            end: Mutex::new(None),
             phase: watch::channel(Phase::Evicted).0,
             active_ms: AtomicU64::new(0),
             left: Mutex::new(None),
@@ -190,19 +186,6 @@ impl<M: Machine> Slot<M> {
             }
             _ => false,
         })
-    }
-
-    /// It is about to rest, with its log ending here.
-    pub(crate) fn note_rest(&self, end: Option<LogEnd>) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
-    }
-
-    /// What a restarted node need not load; `None` while it is in use.
-    pub(crate) fn rest(&self) -> Option<Rest> {
-        let end = *self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        let (group, incarnation) = (self.group_id().0, self.replica().incarnation().0);
-        let due_ms = self.due_ms.load(Ordering::Relaxed);
-        end.filter(|_| self.is_at_rest()).map(|end| Rest { group, incarnation, end, due_ms })
     }
 
     /// Takes a sleeping slot for eviction: its group is to be stopped.

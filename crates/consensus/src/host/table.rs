@@ -12,7 +12,6 @@ use openraft::async_runtime::WatchReceiver as _;
 use tokio::time::Instant;
 
 use super::Host;
-use super::rests::Rest;
 use super::slot::{Phase, Slot};
 use super::standing::{LedBy, Standing};
 use crate::error::ProposeError;
@@ -47,18 +46,13 @@ impl<M: Machine> Host<M> {
     /// The slot of a group that was here before; its group stays on disk until it is used, if it was at rest, or is
     /// opened in its turn.
     pub(crate) fn ensure_cold(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
-        let rest = self.rests.take(wal_key(&opening), &self.ground.wal);
+        let rest = self.ground.wal.summary(wal_key(&opening)).and_then(|summary| summary.eviction);
         let slot = self.ensure_slot(opening)?;
         match rest {
-            Some(rest) => self.note_at_rest(&slot, &rest),
+            Some(rest) => self.note_due(&slot, rest.due_ms.unwrap_or(0)),
             None => self.cold.push(slot.clone()),
         }
         Ok(slot)
-    }
-
-    fn note_at_rest(&self, slot: &Slot<M>, rest: &Rest) {
-        slot.note_rest(Some(rest.end));
-        self.note_due(slot, rest.due_ms);
     }
 
     fn ensure_slot(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {

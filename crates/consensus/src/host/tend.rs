@@ -8,7 +8,6 @@ use muster_machine::Machine;
 use muster_runtime::TaskKind;
 
 use super::Host;
-use super::rests;
 use super::slot::{Phase, Slot, WORDS};
 use crate::raft::group::Group;
 use crate::status::GroupCounts;
@@ -17,9 +16,8 @@ const TEND: TaskKind = TaskKind::vital("group_tend");
 const EVERY: Duration = Duration::from_secs(1);
 /// Rounds between two looks at orphans.
 const ORPHAN_ROUNDS: u64 = 60;
-/// Rounds between two looks at the figures of all groups.
+/// Rounds between two looks at the figures of all groups, and at those that are damaged.
 const GAUGE_ROUNDS: u64 = 5;
-const RESTS: TaskKind = TaskKind::new("rests_file");
 /// Rounds between two tries to open groups that failed.
 const REOPEN_ROUNDS: u64 = 15;
 
@@ -42,7 +40,7 @@ impl<M: Machine> Host<M> {
     async fn tend_rarely(self: &Arc<Self>, round: u64) {
         if round.is_multiple_of(GAUGE_ROUNDS) {
             self.gauge();
-            self.keep_rests().await;
+            self.replace_damaged().await;
         }
         if round.is_multiple_of(ORPHAN_ROUNDS) {
             self.destroy_orphans();
@@ -50,7 +48,6 @@ impl<M: Machine> Host<M> {
         }
         if round % REOPEN_ROUNDS == REOPEN_ROUNDS - 1 {
             self.reopen_failed().await;
-            self.replace_damaged().await;
         }
     }
 
@@ -65,19 +62,6 @@ impl<M: Machine> Host<M> {
         let due = group.entries_since_snapshot() >= self.config.snapshot_entries.max(1);
         if due && group.raft.trigger().snapshot().await.is_err() {
             tracing::debug!(group = %group.id, "no snapshot: the group has stopped");
-        }
-    }
-
-    /// Notes which groups are at rest, for the next start.
-    pub(crate) async fn keep_rests(&self) {
-        if !self.rests.take_change() {
-            return;
-        }
-        let at_rest: Vec<rests::Rest> = self.slots.iter().filter_map(|slot| slot.rest()).collect();
-        let path = self.rests.path();
-        let written = self.scope().spawn_blocking(RESTS, move || rests::write(&path, &at_rest)).await;
-        if let Some(Err(error)) = written {
-            tracing::warn!(%error, "which groups are at rest was not noted");
         }
     }
 

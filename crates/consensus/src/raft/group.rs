@@ -23,9 +23,9 @@ use super::machine::StateMachine;
 use super::network::Wires;
 use super::read::ReadRounds;
 use super::settings::Settings;
-use super::snapshot::SnapshotFiles;
+use super::snapshot::{Covered, LoadError, SnapshotFiles};
 use super::store::LogStore;
-use super::types::Types;
+use super::types::{Snapshot, Types};
 use crate::host::peers::Peers;
 use crate::status::{GroupStatus, ReplicaStatus, View};
 
@@ -70,7 +70,9 @@ pub(crate) enum OpenGroupError {
     #[error("its log: {0}")]
     Log(#[from] GroupError),
     #[error("its snapshot: {0}")]
-    Snapshot(#[from] io::Error),
+    Snapshot(#[from] LoadError),
+    #[error("its state: {0}")]
+    State(#[from] io::Error),
     #[error("its Raft instance: {0}")]
     Raft(String),
 }
@@ -106,9 +108,10 @@ impl<M: Machine> Group<M> {
         let config = seeded_config(ground, key, &opening).await?;
         let log = ground.wal.open_group(key)?;
         let reader = log.reader();
-        let files = SnapshotFiles::new(ground.snapshot_dir(key), ground.scope.clone());
+        let files =
+            SnapshotFiles::new(ground.snapshot_dir(key), ground.scope.clone()).noted_in(&ground.wal, key);
         let born = Replica::born(opening.group, opening.job);
-        let found = if is_new { None } else { files.load().await? };
+        let found = if is_new { None } else { found_snapshot(ground, key, (&files, &reader)).await? };
         let (machine, views) = StateMachine::open(born, files, found)?;
         let wires = wires(ground, &opening);
         let raft =
@@ -235,7 +238,12 @@ impl<M: Machine> Group<M> {
 
     /// Where the log ends: term, origin, index.
     pub(crate) fn log_end(&self) -> Option<(u64, u64, u64)> {
-        self.log.last().map(|id| (id.term, id.origin, id.index))
+        self.last_id().map(|id| (id.term, id.origin, id.index))
+    }
+
+    /// The last entry, else what was purged last.
+    pub(crate) fn last_id(&self) -> Option<muster_wal::LogId> {
+        self.log.last()
     }
 
     /// Does this leader, and everybody who lives, have and know everything?
@@ -298,6 +306,23 @@ async fn seeded_config(ground: &Ground, key: GroupKey, opening: &Opening) -> Res
         Seeded::Leader => ground.settings.born.clone(),
         Seeded::Follower => ground.settings.reloaded.clone(),
     })
+}
+
+/// A job's replica that has lost its snapshot is over; without its directory a node is of no use, and says so itself.
+async fn found_snapshot(
+    ground: &Ground,
+    key: GroupKey,
+    (files, log): (&SnapshotFiles, &LogReader),
+) -> Result<Option<Snapshot>, OpenGroupError> {
+    let noted = log.snapshot().map(|noted| noted.id.index);
+    let covered = Covered { noted, purged: log.purged().map(|purged| purged.index) };
+    let found = files.load_covering(covered).await;
+    if let (Err(LoadError::Lost(what)), true) = (&found, key.group != 0)
+        && let Err(error) = ground.wal.condemn(key, what)
+    {
+        tracing::warn!(%error, "a replica without its snapshot was not noted as damaged");
+    }
+    Ok(found?)
 }
 
 fn wires(ground: &Ground, opening: &Opening) -> Wires {

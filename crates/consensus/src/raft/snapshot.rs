@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use muster_runtime::{TaskKind, TaskScope};
+use muster_wal::{GroupKey, Wal};
 use muster_wire::rpc::raft::{LogIdAt, StoredMembers};
 use openraft::SnapshotMeta as Meta;
 use serde::{Deserialize, Serialize};
 
 use super::convert;
-use super::types::{Snapshot, SnapshotBytes, SnapshotMeta};
+use super::types::{LogId, Snapshot, SnapshotBytes, SnapshotMeta};
 
 const MAGIC: &[u8; 4] = b"MSNP";
 const VERSION: u16 = 1;
@@ -34,11 +35,67 @@ struct Header {
 pub(crate) struct SnapshotFiles {
     dir: PathBuf,
     scope: TaskScope,
+    /// Where each snapshot is noted, so that a missing one is missed.
+    log: Option<(Wal, GroupKey)>,
+}
+
+/// What of a replica is known to be in a snapshot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Covered {
+    /// The snapshot that was noted last ends here.
+    pub(crate) noted: Option<u64>,
+    /// The log begins behind this.
+    pub(crate) purged: Option<u64>,
+}
+
+/// Why a replica's snapshot could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// It is not what was written, or not there: the replica can never be used again.
+    #[error("it is lost: {0}")]
+    Lost(&'static str),
+    /// It could not be read now.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 impl SnapshotFiles {
     pub(crate) fn new(dir: PathBuf, scope: TaskScope) -> Self {
-        Self { dir, scope }
+        Self { dir, scope, log: None }
+    }
+
+    /// Each snapshot is noted in the log.
+    pub(crate) fn noted_in(self, wal: &Wal, key: GroupKey) -> Self {
+        Self { log: Some((wal.clone(), key)), ..self }
+    }
+
+    /// Like [`SnapshotFiles::load`], but what must be there is not missed silently: a replica without the state that its
+    /// log was purged for would begin anew under a name that has voted. What the log still holds is only missed aloud.
+    pub(crate) async fn load_covering(&self, covered: Covered) -> Result<Option<Snapshot>, LoadError> {
+        let found = self.load_or_replay(covered).await?;
+        let reaches = found.as_ref().and_then(|found| found.meta.last_log_id.as_ref()).map(|last| last.index);
+        if reaches < covered.purged {
+            return Err(LoadError::Lost("its snapshot is missing"));
+        }
+        if reaches < covered.noted {
+            let dir = self.dir.display();
+            tracing::warn!(%dir, ?reaches, noted = ?covered.noted, "a snapshot is missing: what it held is read from the log");
+        }
+        Ok(found)
+    }
+
+    /// A damaged snapshot is not needed while the log begins at its beginning.
+    async fn load_or_replay(&self, covered: Covered) -> Result<Option<Snapshot>, LoadError> {
+        let error = match self.load().await {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => error,
+            other => return Ok(other?),
+        };
+        tracing::error!(%error, dir = %self.dir.display(), "a snapshot is damaged");
+        if covered.purged.is_some() {
+            return Err(LoadError::Lost("its snapshot is damaged"));
+        }
+        self.remove().await?;
+        Ok(None)
     }
 
     /// The newest snapshot; `None` when there is none.
@@ -49,8 +106,15 @@ impl SnapshotFiles {
 
     /// Durable when it returns; older snapshots are deleted.
     pub(crate) async fn save(&self, snapshot: Snapshot) -> Result<(), io::Error> {
-        let dir = self.dir.clone();
-        self.blocking(move || save(&dir, &snapshot)).await
+        let (dir, last) = (self.dir.clone(), snapshot.meta.last_log_id);
+        self.blocking(move || save(&dir, &snapshot)).await?;
+        self.note(last.as_ref())
+    }
+
+    fn note(&self, last: Option<&LogId>) -> Result<(), io::Error> {
+        let (Some((wal, key)), Some(last)) = (&self.log, last) else { return Ok(()) };
+        let snapshot = muster_wal::Snapshot { id: convert::wal_log_id(last), meta: Bytes::new() };
+        wal.note_snapshot(*key, snapshot).map_err(io::Error::other)
     }
 
     /// Deletes all of the group's snapshots.

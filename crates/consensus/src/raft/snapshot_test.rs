@@ -39,3 +39,24 @@ async fn removing_what_is_not_there_is_fine() {
     let dir = tempfile::tempdir().unwrap();
     SnapshotFiles::new(dir.path().join("none"), TaskScope::new()).remove().await.unwrap();
 }
+
+/// With a log that begins behind `purged`, and with the snapshot's last byte flipped if it `rots`.
+async fn covering(purged: Option<u64>, rots: bool) -> Result<Option<u64>, LoadError> {
+    let dir = tempfile::tempdir().unwrap();
+    let files = SnapshotFiles::new(dir.path().join("7-0"), TaskScope::new());
+    files.save(sample(9, b"state")).await.unwrap();
+    let path = super::files(&dir.path().join("7-0")).unwrap().pop().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= u8::from(rots);
+    fs::write(&path, bytes).unwrap();
+    let found = files.load_covering(Covered { noted: Some(9), purged }).await?;
+    Ok(found.and_then(|found| found.meta.last_log_id).map(|last| last.index))
+}
+
+#[tokio::test]
+async fn what_the_log_was_purged_for_must_be_in_the_snapshot_and_the_rest_is_replayed() {
+    assert!(matches!(covering(Some(9), false).await, Ok(Some(9))));
+    assert!(matches!(covering(Some(10), false).await, Err(LoadError::Lost(_))));
+    assert!(matches!(covering(Some(3), true).await, Err(LoadError::Lost(_))));
+    assert!(matches!(covering(None, true).await, Ok(None)));
+}

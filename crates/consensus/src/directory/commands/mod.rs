@@ -1,4 +1,4 @@
-//! The directory's nine commands, one file each.
+//! The directory's ten commands, one file each.
 
 mod confirm_replace;
 mod member_join;
@@ -6,6 +6,7 @@ mod member_remove;
 mod member_state;
 mod plan_replace;
 mod register_job;
+mod renew_replica;
 mod retire_jobs;
 mod set_feature_version;
 mod summarize_jobs;
@@ -16,6 +17,7 @@ pub use member_remove::MemberRemove;
 pub use member_state::MemberState;
 pub use plan_replace::{PlanReplace, Planned};
 pub use register_job::{RegisterJob, Registered};
+pub use renew_replica::RenewReplica;
 pub use retire_jobs::{RetireJobs, Retiring};
 pub use set_feature_version::SetFeatureVersion;
 pub use summarize_jobs::SummarizeJobs;

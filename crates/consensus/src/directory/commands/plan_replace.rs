@@ -92,16 +92,22 @@ impl PlanReplace {
     }
 
     fn planned(&self, mut row: JobRow, out: Option<RaftId>, index: u64) -> JobRow {
-        row.plan = out.map(|out| {
-            row.incarnation = row.incarnation.next();
-            Plan { out, into: RaftId::new(self.into, row.incarnation) }
-        });
+        row.plan = out.map(|out| row.next_plan(out, self.into));
         row.set_index = index;
         row
     }
 }
 
-fn store(directory: &mut Directory, row: JobRow) -> Outcome {
+impl JobRow {
+    /// The comer gets an incarnation that this group never had.
+    pub(super) fn next_plan(&mut self, out: RaftId, into: MemberNumber) -> Plan {
+        self.incarnation = self.incarnation.next();
+        Plan { out, into: RaftId::new(into, self.incarnation) }
+    }
+}
+
+/// Puts the row with its plan.
+pub(super) fn store(directory: &mut Directory, row: JobRow) -> Outcome {
     let planned = Planned { set_index: row.set_index, plan: row.plan };
     directory.put_job(row);
     Outcome::applied(&planned)
