@@ -55,7 +55,9 @@ impl Cache {
     pub(crate) fn note(&self, appends: impl Iterator<Item = (Arc<GroupCell>, u64)>) {
         let new = appends.filter_map(|(cell, stamp)| {
             cell.durable.store(stamp, Ordering::Release);
-            (!cell.cached.swap(true, Ordering::AcqRel)).then_some(cell)
+            let is_new = !cell.cached.load(Ordering::Acquire);
+            cell.cached.store(true, Ordering::Release);
+            is_new.then_some(cell)
         });
         new.for_each(|cell| lock(&self.clock).add(cell));
         self.make_room();
@@ -101,4 +103,45 @@ fn stays(cell: &Arc<GroupCell>) -> bool {
     let stays = read(&cell.view).is_cached();
     cell.cached.store(stays, Ordering::Release);
     stays
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        testing::{entries, key},
+        view::View,
+    };
+
+    fn cell(group: u64, counts: &[u64]) -> Arc<GroupCell> {
+        let mut view = View::default();
+        let mut next = 0;
+        for count in counts {
+            view.append(entries(1, next..next + count));
+            next += count;
+        }
+        Arc::new(GroupCell::new(key(group, 1), view, Arc::default()))
+    }
+
+    fn in_memory(cell: &GroupCell) -> usize {
+        read(&cell.view).want(0..100, usize::MAX).in_memory.len()
+    }
+
+    #[test]
+    fn groups_give_up_their_oldest_appends_in_turn_and_only_durable_ones() {
+        let cache = Cache::new(1);
+        let (one, two) = (cell(1, &[2, 1]), cell(2, &[1, 1]));
+        cache.grow(1_000_000);
+        cache.note([(one.clone(), 1), (two.clone(), 2)].into_iter());
+        assert_eq!((in_memory(&one), in_memory(&two)), (1, 0));
+        cache.note([(one.clone(), 2)].into_iter());
+        assert_eq!(in_memory(&one), 0);
+    }
+
+    #[test]
+    fn groups_with_nothing_in_memory_are_not_kept() {
+        let cache = Cache::new(usize::MAX);
+        (0..3 * SWEEP_MIN as u64).for_each(|group| cache.note(std::iter::once((cell(group, &[]), 0))));
+        assert!(lock(&cache.clock).cells.len() < SWEEP_MIN);
+    }
 }

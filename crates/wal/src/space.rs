@@ -30,6 +30,11 @@ impl Space {
         self.active.store(bytes, Ordering::Release);
     }
 
+    /// Bytes left in the segment that is written.
+    pub(crate) fn active(&self) -> u64 {
+        self.active.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_spares(&self, bytes: u64) {
         self.spares.store(bytes, Ordering::Release);
     }
@@ -44,7 +49,7 @@ impl Space {
 
     /// Bytes that can still be written, whatever happens to the disk; none: no bound is known.
     pub(crate) fn room(&self) -> Option<u64> {
-        let room = || self.active.load(Ordering::Acquire) + self.spares.load(Ordering::Acquire);
+        let room = || self.active() + self.spares.load(Ordering::Acquire);
         self.is_short().then(room)
     }
 

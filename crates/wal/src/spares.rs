@@ -7,16 +7,18 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind},
+    ops::Range,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use crate::{
-    disk::Disk,
+    disk::{Disk, DiskFile},
     fault::{During, Fault},
     format::{damaged_name, parse_spare, segment_name, spare_name, temporary_name},
     lock::lock,
     space::Space,
+    timer::Stopwatch,
 };
 
 /// How many spares are made ahead once a segment is a quarter full.
@@ -27,6 +29,8 @@ const SPARES_MAX: usize = 4;
 const RETRY: Duration = Duration::from_secs(1);
 /// A spare is synced after so many bytes each, so that a batch never waits behind a whole segment at the disk.
 const SYNC_EVERY: u64 = 1 << 20;
+/// The longest pause between two such steps.
+const YIELD_MAX: Duration = Duration::from_millis(20);
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A prepared file.
@@ -257,18 +261,25 @@ impl Inner {
         let mut file = self.disk.create(&temporary).during("prepare a segment")?;
         let mut at = 0;
         while at < bytes {
-            let step = (bytes - at).min(ZEROS.len() as u64);
-            file.write_at(at, &ZEROS[..step as usize]).during("prepare a segment")?;
+            let watch = Stopwatch::start();
+            let step = (bytes - at).min(SYNC_EVERY);
+            write_zeros(&mut *file, at..at + step).during("prepare a segment")?;
             at += step;
-            if at.is_multiple_of(SYNC_EVERY) {
-                file.sync().during("prepare a segment")?;
-            }
+            self.yield_disk(watch.elapsed());
         }
         file.sync().during("prepare a segment")?;
         let name = spare_name(number);
         self.disk.rename(&temporary, &name).during("prepare a segment")?;
         self.disk.sync_dir().during("prepare a segment")?;
         Ok(Spare { name, bytes, recycled: false })
+    }
+
+    /// Leaves the disk to the batches for longer than it was kept from them, unless the next segment is needed soon.
+    fn yield_disk(&self, took: Duration) {
+        let state = lock(&self.state);
+        if state.kept && !state.closing && self.space.active() * 4 > self.segment_bytes {
+            drop(self.wait(state, Some((2 * took).min(YIELD_MAX))));
+        }
     }
 
     /// Durable before it returns: segments go one after the other, oldest first, so that what closes or truncates a group
@@ -290,6 +301,14 @@ impl Inner {
         self.add(spare, state);
         Ok(())
     }
+}
+
+fn write_zeros(file: &mut dyn DiskFile, range: Range<u64>) -> io::Result<()> {
+    for at in range.clone().step_by(ZEROS.len()) {
+        let step = (range.end - at).min(ZEROS.len() as u64);
+        file.write_at(at, &ZEROS[..step as usize])?;
+    }
+    file.sync()
 }
 
 /// Whether it was there or not, it is not there now.

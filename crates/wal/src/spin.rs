@@ -84,3 +84,38 @@ fn look(ready: &AtomicUsize, items: usize) -> bool {
         ready.load(Ordering::Acquire) >= items
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spin() -> Spin {
+        Spin { possible: true, ..Spin::new() }
+    }
+
+    #[test]
+    fn gathering_in_vain_is_tried_less_and_less_often_until_it_pays() {
+        let (mut spin, nobody) = (spin(), AtomicUsize::new(0));
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            spin.skip = 0;
+            spin.gather(&nobody, 1);
+            pauses.push(spin.skip);
+        }
+        assert_eq!(pauses, [1, 3, 7, 15, 31, 63, 63, 63]);
+        spin.skip = 1;
+        spin.gather(&AtomicUsize::new(5), 5);
+        assert_eq!((spin.skip, spin.pause), (0, 64), "it was not yet its turn");
+        spin.gather(&AtomicUsize::new(5), 5);
+        assert_eq!((spin.skip, spin.pause), (0, 1));
+    }
+
+    #[test]
+    fn a_log_with_nothing_to_do_does_not_spin_again() {
+        let mut spin = Spin { pays: true, ..spin() };
+        spin.until(&AtomicUsize::new(0));
+        assert!(!spin.pays);
+        spin.waited(Stopwatch::start());
+        spin.until(&AtomicUsize::new(1));
+    }
+}

@@ -19,20 +19,22 @@ use crate::{
 /// What an entry in memory takes besides its payload, bytes.
 const ENTRY_OVERHEAD: usize = 48;
 
-/// One group's view and whether someone holds its handle.
+/// One group's view and whether someone holds its handle. What the writer changes with each append comes first, so that it
+/// shares a cache line with the count of owners and not with the view, which belongs to whoever appends.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct GroupCell {
-    pub(crate) key: GroupKey,
-    pub(crate) open: AtomicBool,
-    pub(crate) view: RwLock<View>,
-    /// What is on disk of it.
-    pub(crate) shelf: Shelf,
     /// Bytes of this group that are not durable yet.
     pub(crate) queued: AtomicUsize,
     /// The newest append that is durable since this process started.
     pub(crate) durable: AtomicU64,
     /// The cache knows of it. Changed by the writer only.
     pub(crate) cached: AtomicBool,
+    pub(crate) open: AtomicBool,
+    pub(crate) key: GroupKey,
+    /// What is on disk of it.
+    pub(crate) shelf: Shelf,
+    pub(crate) view: RwLock<View>,
 }
 
 impl GroupCell {
