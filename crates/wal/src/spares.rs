@@ -116,7 +116,7 @@ impl Spares {
                     .during("take a spare");
             }
             if !state.kept {
-                return self.0.make(state.next_number(), bytes);
+                return self.0.make((state.next_number(), bytes), |_| ());
             }
             state.wanted = state.wanted.max(1);
             self.0.changed.notify_all();
@@ -226,7 +226,7 @@ impl Inner {
 
     /// A full disk is waited out: a segment may be given back meanwhile, or somebody makes room.
     fn make_ahead(&self, number: u64) -> Result<(), Fault> {
-        match self.make(number, self.segment_bytes) {
+        match self.make((number, self.segment_bytes), |took| self.yield_disk(took)) {
             Ok(spare) => self.add(spare, &mut lock(&self.state)),
             Err(fault) if is_full(&fault.source) => self.wait_for_space(number)?,
             Err(fault) => return Err(fault),
@@ -255,8 +255,8 @@ impl Inner {
         self.space.set_spares(state.spares.iter().map(|spare| spare.bytes).sum());
     }
 
-    /// Written and synced under a name that means nothing, then named.
-    fn make(&self, number: u64, bytes: u64) -> Result<Spare, Fault> {
+    /// Written and synced, with a pause after each step, under a name that means nothing, then named.
+    fn make(&self, (number, bytes): (u64, u64), pause: impl Fn(Duration)) -> Result<Spare, Fault> {
         let temporary = temporary_name(number);
         let mut file = self.disk.create(&temporary).during("prepare a segment")?;
         let mut at = 0;
@@ -265,7 +265,7 @@ impl Inner {
             let step = (bytes - at).min(SYNC_EVERY);
             write_zeros(&mut *file, at..at + step).during("prepare a segment")?;
             at += step;
-            self.yield_disk(watch.elapsed());
+            pause(watch.elapsed());
         }
         file.sync().during("prepare a segment")?;
         let name = spare_name(number);
@@ -277,7 +277,7 @@ impl Inner {
     /// Leaves the disk to the batches for longer than it was kept from them, unless the next segment is needed soon.
     fn yield_disk(&self, took: Duration) {
         let state = lock(&self.state);
-        if state.kept && !state.closing && self.space.active() * 4 > self.segment_bytes {
+        if !state.closing && self.space.active() * 4 > self.segment_bytes {
             drop(self.wait(state, Some((2 * took).min(YIELD_MAX))));
         }
     }
