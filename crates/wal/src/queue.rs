@@ -73,12 +73,15 @@ struct State {
     phase: Phase,
 }
 
+/// How many items are ready, for a look without the lock; on a cache line of its own, which a writer that looks takes away.
+#[repr(align(128))]
+struct Hot(AtomicUsize);
+
 /// The queue between all groups and the writer.
 pub(crate) struct Queue {
     state: Mutex<State>,
     ready: Condvar,
-    /// How many items are ready, for a look without the lock.
-    hot: AtomicUsize,
+    hot: Hot,
     gate: Gate,
 }
 
@@ -94,7 +97,7 @@ impl Queue {
             phase: Phase::Open,
         };
         let gate = Gate::new(options, space);
-        Self { state: Mutex::new(state), ready: Condvar::new(), hot: AtomicUsize::new(0), gate }
+        Self { state: Mutex::new(state), ready: Condvar::new(), hot: Hot(AtomicUsize::new(0)), gate }
     }
 
     /// Takes the item, or changes nothing and drops its callback unrun.
@@ -115,7 +118,7 @@ impl Queue {
         if !state.is_ready() {
             return;
         }
-        self.hot.store(state.items.len().max(1), Ordering::Release);
+        self.hot.0.store(state.items.len().max(1), Ordering::Release);
         let waits = std::mem::take(&mut state.waits);
         drop(state);
         if waits {
@@ -152,7 +155,7 @@ impl Queue {
     /// Fills `load`, which is empty, with everything that is ready, up to a bound; waits for it, at most as long as given.
     pub(crate) fn take(&self, wait: Option<Duration>, load: &mut Batch) -> Taken {
         if wait != Some(Duration::ZERO) {
-            load.spin.until(&self.hot);
+            load.spin.until(&self.hot.0);
         }
         let (mut state, timed_out) = self.until_ready(wait, &mut load.spin);
         if timed_out {
@@ -160,7 +163,7 @@ impl Queue {
             return Taken::Nothing;
         }
         state.drain(load);
-        self.hot.store(state.ready_items(), Ordering::Release);
+        self.hot.0.store(state.ready_items(), Ordering::Release);
         match load.items.is_empty() {
             true => Taken::Closed,
             false => Taken::Load,
@@ -169,8 +172,8 @@ impl Queue {
 
     /// Waits a moment for those who have just been told: so many items were in that batch, and some wait already.
     pub(crate) fn gather(&self, told: usize, load: &mut Batch) {
-        let expected = told + self.hot.load(Ordering::Acquire);
-        load.spin.gather(&self.hot, expected);
+        let expected = told + self.hot.0.load(Ordering::Acquire);
+        load.spin.gather(&self.hot.0, expected);
     }
 
     /// Whether nothing was ready in time.

@@ -10,12 +10,14 @@ use crate::timer::Stopwatch;
 
 /// So long a wait is spun through at most.
 const SPIN: Duration = Duration::from_micros(30);
-/// So long it is waited for those who have just been told.
-const GATHER: Duration = Duration::from_micros(15);
+/// So long it is waited for those who have just been told, as long as one comes after the other.
+const GATHER: Duration = Duration::from_micros(80);
+/// With nobody new for so long, nobody is waited for.
+const STALL: Duration = Duration::from_micros(6);
 /// After gathering in vain again and again, so many batches at most pass until it is tried again.
 const PAUSE_MAX: u32 = 64;
-/// Looks between two looks at the clock.
-const LOOKS: u32 = 16;
+/// Turns of a spin between two looks: each look takes the flag away from who sets it.
+const TURNS: u32 = 16;
 
 /// Spins only while that has paid: after a wait that was short, until a spin was in vain. So a log with little to do
 /// spins for a moment after a burst and never else.
@@ -38,7 +40,7 @@ impl Spin {
     /// Waits for anything that is ready.
     pub(crate) fn until(&mut self, ready: &AtomicUsize) {
         if self.pays {
-            self.pays = reach(ready, 1, SPIN);
+            self.pays = reach(ready, 1, (SPIN, SPIN));
         }
     }
 
@@ -49,7 +51,7 @@ impl Spin {
             self.skip = self.skip.saturating_sub(1);
             return;
         }
-        self.pause = match reach(ready, items, GATHER) {
+        self.pause = match reach(ready, items, (GATHER, STALL)) {
             true => 1,
             false => (self.pause * 2).min(PAUSE_MAX),
         };
@@ -67,22 +69,27 @@ impl Spin {
     }
 }
 
-/// Whether so many items were ready in time.
-fn reach(ready: &AtomicUsize, items: usize, time: Duration) -> bool {
+/// Whether so many items were ready in time, with a new one at least that often.
+fn reach(ready: &AtomicUsize, items: usize, (time, stall): (Duration, Duration)) -> bool {
     let watch = Stopwatch::start();
-    while !look(ready, items) {
-        if watch.elapsed() > time {
+    let (mut seen, mut last) = (0, Duration::ZERO);
+    loop {
+        let (there, now) = (look(ready), watch.elapsed());
+        if there >= items {
+            return true;
+        }
+        if there > seen {
+            (seen, last) = (there, now);
+        }
+        if now > time.min(last + stall) {
             return false;
         }
     }
-    true
 }
 
-fn look(ready: &AtomicUsize, items: usize) -> bool {
-    (0..LOOKS).any(|_| {
-        std::hint::spin_loop();
-        ready.load(Ordering::Acquire) >= items
-    })
+fn look(ready: &AtomicUsize) -> usize {
+    (0..TURNS).for_each(|_| std::hint::spin_loop());
+    ready.load(Ordering::Acquire)
 }
 
 #[cfg(test)]

@@ -73,6 +73,29 @@ fn damage(cluster: &Cluster, node: &str) -> usize {
     found
 }
 
+/// The victim serves the job again, and its leader has three voters and nobody else.
+async fn renewed(cluster: &Cluster, (victim, leader): (&str, &str), (job, before): (&str, u64)) {
+    eventually("the replica is renewed", || async {
+        let (here, whole) = (group(cluster, victim, job).await?, group(cluster, leader, job).await?);
+        let states: Vec<&str> = whole.replicas.iter().map(|replica| replica.state.as_str()).collect();
+        match (here.state.as_str(), here.replica_set_index > before, states.as_slice()) {
+            ("awake", true, ["voter", "voter", "voter"]) => Ok(()),
+            _ => Err(format!("{here:?} {whole:?}")),
+        }
+    })
+    .await
+    .unwrap();
+}
+
+async fn ended(cluster: &Cluster, node: &str, job: &str) -> JobView {
+    eventually("the end of the job", || async {
+        let view = view(cluster, node, job).await?;
+        if view.status.is_terminal() { Ok(view) } else { Err(format!("{:?}", view.workflows)) }
+    })
+    .await
+    .unwrap()
+}
+
 /// `muster wal …` on a node's data directory: its exit code and what it says.
 fn wal(cluster: &Cluster, node: &str, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(program());
@@ -131,28 +154,12 @@ async fn damage_to_one_job_is_named_its_replica_is_renewed_and_the_job_survives(
     assert!(view(&cluster, &victim, &sound).await.is_ok());
     let log = cluster.node(&victim).unwrap().output();
     assert!(log.contains("acknowledged records of a group are damaged"), "{log}");
-    eventually("the replica is renewed", || async {
-        let now = group(&cluster, &victim, &hurt).await?;
-        let whole = group(&cluster, &leader, &hurt).await?;
-        let voters = whole.replicas.iter().filter(|replica| replica.state == "voter").count();
-        let renewed = now.replica_set_index > before.replica_set_index && now.state == "awake";
-        if renewed && voters == 3 && whole.replicas.len() == 3 {
-            Ok(())
-        } else {
-            Err(format!("{now:?} {whole:?}"))
-        }
-    })
-    .await
-    .unwrap();
+    renewed(&cluster, (&victim, &leader), (&hurt, before.replica_set_index)).await;
 
     // What the others acknowledged is there, and it votes: without it there is no majority.
     cluster.kill(&leader).unwrap();
     std::fs::write(cluster.data_dir("go"), b"").unwrap();
     for job in [&hurt, &sound] {
-        let end = eventually("the end of the job", || async {
-            let view = view(&cluster, &victim, job).await?;
-            if view.status.is_terminal() { Ok(view) } else { Err(format!("{:?}", view.workflows)) }
-        });
-        assert_eq!(end.await.unwrap().status, JobStatus::Completed);
+        assert_eq!(ended(&cluster, &victim, job).await.status, JobStatus::Completed);
     }
 }
