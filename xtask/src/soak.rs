@@ -2,7 +2,7 @@
 //! `cargo xtask soak gate [SECONDS]`: the same with sites as network namespaces; needs root and `ip`.
 //! `cargo xtask soak groups [short|NAMES…]`: hosts of many groups alone, under faults.
 //! `cargo xtask soak swim`: membership of five managers on a busy machine, with killed and stopped ones; four minutes.
-//! `cargo xtask soak properties [SEQUENCES]`: tries many sequences of commands on the managers' machine.
+//! `cargo xtask soak properties [SEQUENCES]`: tries many sequences of commands on the machines of both tiers.
 
 use anyhow::Context;
 
@@ -13,7 +13,8 @@ use crate::verdict::Verdict;
 const BUILD: &[&str] = &["build", "-p", "muster-tests", "--bins"];
 const RUN: &[&str] = &["run", "--quiet", "-p", "muster-tests", "--bin", "muster-soak", "--"];
 
-const PROPERTIES: &[&str] = &["test", "--release", "-p", "muster-manager", "--lib", "property_test"];
+const PROPERTIES: &[&str] =
+    &["test", "--release", "-p", "muster-manager", "-p", "muster-gate", "--lib", "property_test"];
 const SWIM: &[&str] =
     &["test", "-p", "muster-tests", "--test", "cluster", "--", "--ignored", "--nocapture", "soak_swim"];
 /// Sequences of a long campaign.

@@ -6,6 +6,9 @@ use muster_wire::api::{FieldFault, Problem};
 
 use crate::exit;
 
+/// Whoever reads the output has seen enough, as `head` does.
+const CLOSED_PIPE: &str = "closed_pipe";
+
 /// A failed command.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -44,6 +47,11 @@ impl Failure {
         let mut failure = Self::new(exit::USAGE, "invalid_spec", format!("{file} has {count} {plural}"));
         failure.problem.errors = faults.iter().map(field_fault).collect();
         failure
+    }
+
+    /// Nothing is wrong, and nobody reads any more.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.problem.code == CLOSED_PIPE
     }
 
     /// What people read on stderr.
@@ -93,6 +101,9 @@ fn word(error: &ClientError) -> &'static str {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::new(exit::OTHER, "io", error.to_string())
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::new(exit::DONE, CLOSED_PIPE, error.to_string()),
+            _ => Self::new(exit::OTHER, "io", error.to_string()),
+        }
     }
 }

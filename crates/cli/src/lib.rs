@@ -79,6 +79,8 @@ fn print_problem(error: &clap::Error) {
 }
 
 fn fail(context: &context::Context, failure: &failure::Failure) -> ExitCode {
-    context.out.failure(failure);
+    if !failure.is_silent() {
+        context.out.failure(failure);
+    }
     ExitCode::from(failure.code)
 }

@@ -133,3 +133,19 @@ async fn a_datacenter_that_has_forgotten_the_job_is_asked_how_it_ended() {
     assert_eq!(reason.as_deref(), Some("the datacenter remembers the job only as completed"));
     gate.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_datacenter_that_takes_the_job_later_is_told_who_leads_it_in_the_others() {
+    let (eu, us) = (FakeDc::start("eu").await, FakeDc::start("us").await);
+    let gate = gates(1, &[&eu, &us]).await.remove(0);
+    us.told.lock().unwrap().busy = true;
+    let id = submitted(&gate, &job("datacenter_count = 2")).await;
+    let first = eu.submission(id, 1).await;
+    eu.report_running(&first, &gate.rpc).await.unwrap();
+    us.told.lock().unwrap().busy = false;
+    let second = us.submission(id, 1).await;
+    let told: Vec<_> =
+        second.siblings.iter().map(|known| (&known.datacenter[..], &known.manager.name[..])).collect();
+    assert_eq!(told, [("eu", "eu-m1")]);
+    gate.stop().await;
+}

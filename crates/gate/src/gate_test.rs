@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster_wire::api::{
     Cancelled, DryRun, EventKind, JobEvent, JobList, JobResults, JobView, Page, Submitted,
 };
-use muster_wire::job::JobStatus;
+use muster_wire::job::{JobStatus, WorkflowStatus};
 
 use muster_consensus::RegisterJob;
 use muster_wire::JobId;
@@ -93,13 +93,17 @@ async fn a_cancel_is_carried_to_the_datacenter_until_it_confirms() {
     let dc = FakeDc::start("eu").await;
     let gate = gates(1, &[&dc]).await.remove(0);
     let job = accepted(&gate, "k1").await.id;
-    dc.submission(job, 1).await;
+    let call = dc.submission(job, 1).await;
+    dc.report_running(&call, &gate.rpc).await.unwrap();
     let body = r#"{"reason": "no need"}"#;
     let reply = ask(gate.http, &format!("POST /v1/jobs/{job}/cancel"), "", body).await;
     assert_eq!((reply.status, reply.json::<Cancelled>().status), (202, JobStatus::Cancelling));
     gate.until_status(job, JobStatus::Cancelled).await;
     assert_eq!(dc.told.lock().unwrap().cancelled[0].order.reason, "no need");
-    assert_eq!(gate.job(job).await.errors, ["one attempt was not confirmed"]);
+    let view = gate.job(job).await;
+    assert_eq!(view.errors, ["one attempt was not confirmed"]);
+    let ends = (view.datacenters["eu"].status, view.workflows[0].status, view.workflows[0].shards.running);
+    assert_eq!(ends, (JobStatus::Cancelled, WorkflowStatus::Cancelled, 0), "nothing is said to run any more");
     let again = ask(gate.http, &format!("POST /v1/jobs/{job}/cancel"), "", "").await;
     assert_eq!((again.status, again.code().as_str()), (409, "already_terminal"));
     gate.stop().await;

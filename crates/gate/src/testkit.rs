@@ -48,6 +48,8 @@ pub(crate) struct Told {
     pub(crate) refuse: Option<String>,
     /// It gives no answer that says anything: cut off, as far as a gate can tell.
     pub(crate) mute: bool,
+    /// It takes no submission for now.
+    pub(crate) busy: bool,
     /// It has purged every job and remembers this of each.
     pub(crate) remembers: Option<JobStatus>,
     /// It has heard of this gate token.
@@ -141,6 +143,9 @@ impl FakeDc {
     fn submit(&self, call: SubmitJob) -> Result<SubmitReply, RpcError> {
         self.heard()?;
         let mut told = self.told.lock().unwrap();
+        if told.busy {
+            return Err(RpcError::Busy { retry_after_ms: 50 });
+        }
         if call.gate_token.0 < told.gate_token {
             return Err(RpcError::Fenced { by: Token(told.gate_token) });
         }

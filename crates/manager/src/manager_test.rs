@@ -8,10 +8,10 @@ use muster_machine::Entry;
 use muster_wire::api::{Health, JobList, JobView, Page, Problem, Submitted, WorkerView};
 use muster_wire::job::{CancelScope, Digest, Exit, JobStatus, WorkflowStatus};
 use muster_wire::rpc::RpcError;
-use muster_wire::rpc::manager::{CancelReply, DescribeDatacenter};
+use muster_wire::rpc::manager::{CancelReply, DescribeDatacenter, Sibling, SubmitJob};
 use muster_wire::rpc::worker::{FindJobLeader, ProgressRow, ReportShardProgress, ResultReply, ShardWindow};
 use muster_wire::spec::ContextValue;
-use muster_wire::{Attempt, Role, Shard, Token, WorkflowIx};
+use muster_wire::{Attempt, NodeRef, Role, Shard, Token, WorkflowIx};
 
 use super::testkit::*;
 use crate::machine::NodeEvent;
@@ -61,12 +61,17 @@ async fn a_repeated_submission_answers_the_state_and_older_gates_are_fenced() {
     let (dc, gate) = (managers(1, "").await, FakeGate::start().await);
     let call = gate.submission(ONE);
     gate.submit(&dc[0], &call).await;
-    let newer =
-        muster_wire::rpc::manager::SubmitJob { gate_token: Token(5), dc_token: Token(2), ..call.clone() };
+    let newer = SubmitJob { gate_token: Token(5), dc_token: Token(2), ..call.clone() };
     let reply = gate.submit(&dc[0], &newer).await;
     assert_eq!((reply.manager_token, reply.status), (Token(1), JobStatus::Queued));
     assert_eq!(gate.call(&dc[0], &call).await, Err(CallError::Rpc(RpcError::Fenced { by: Token(5) })));
-    let other = muster_wire::rpc::manager::SubmitJob { digest: Digest([9; 32]), ..newer };
+    let manager = NodeRef { name: "us-m1".into(), ..gate.me.clone() };
+    let sibling = Sibling { datacenter: "us".into(), manager, manager_token: Token(3), dc_token: Token(1) };
+    gate.submit(&dc[0], &SubmitJob { siblings: vec![sibling], ..newer.clone() }).await;
+    let what = format!("GET /v1/jobs/{}", call.job);
+    let view: JobView = dc[0].ask_until(Request(&what, "", ""), 200).await;
+    assert_eq!(view.siblings, [("us".to_owned(), "us-m1".to_owned())].into(), "siblings are known");
+    let other = SubmitJob { digest: Digest([9; 32]), ..newer };
     assert!(matches!(gate.call(&dc[0], &other).await, Err(CallError::Rpc(RpcError::Refused { .. }))));
 }
 
@@ -413,4 +418,23 @@ async fn what_was_tried_elsewhere_is_stopped_at_a_worker_that_is_back() {
     coordinator.propose(call.job, entry, SOON).await.unwrap();
     second.started(key(0, 0, 2)).await;
     until("the first attempt is stopped", || first.lock().stopped.contains(&started.key)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_described_route_is_served_and_its_errors_are_problem_documents() {
+    let dc = managers(1, "").await;
+    for route in crate::http::API {
+        let path = route.path.replace("{id}", "01890000-0000-7000-8000-000000000000").replace("{key}", "k");
+        let what = format!("{} {path}", route.method);
+        let answer = dc[0].ask(&what, "content-type: application/json\r\n", "[1]").await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+        if status >= 400 {
+            let problem: Problem =
+                serde_json::from_str(body).unwrap_or_else(|error| panic!("{what}: {error}: {answer}"));
+            let missing =
+                ["unknown_route", "method_not_allowed", "internal"].contains(&problem.code.as_str());
+            assert!(problem.status == status && !missing, "{what}: {answer}");
+        }
+    }
 }

@@ -50,6 +50,7 @@ impl ManagerNode {
         // Set once, here.
         let _first = shared.driver.set(driver);
         gauges::add_health(&node, &shared);
+        node.describe_http(http::API);
         node.serve_http(http::routes(&shared));
         let (tidied, followed) = (shared.clone(), shared.clone());
         node.scope.spawn_until_stop(TIDY, async move { tidy(&tidied, reconcilers.memories).await });

@@ -118,7 +118,7 @@ impl TestManager {
     }
 
     /// One request, by HTTP/1.0 so that the answer comes in one piece.
-    async fn ask(&self, what: &str, headers: &str, body: &str) -> String {
+    pub(crate) async fn ask(&self, what: &str, headers: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.http).await.unwrap();
         let length = body.len();
         let head = format!("{what} HTTP/1.0\r\nhost: test\r\ncontent-length: {length}\r\n{headers}\r\n");

@@ -181,6 +181,7 @@ async fn freeze(cluster: &mut Cluster, gate: &str, pause: Duration) -> anyhow::R
 async fn check(cluster: &Cluster, hook: &Hook, stories: &[Story]) -> anyhow::Result<()> {
     let notes = Notes::read(&notes_file(cluster));
     ensure!(notes.twice().is_empty(), "executed twice: {:?}", notes.twice());
+    ensure!(notes.unfenced().is_empty(), "under a fence that does not rise: {:?}", notes.unfenced());
     let checks = stream::iter(stories).map(|story| check_one(cluster, (hook, &notes), story));
     let wrong = checks.buffer_unordered(CHECKS);
     let wrong = wrong.filter_map(|outcome| async move { outcome.err().map(|error| format!("{error:#}")) });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use muster_client::{Client, Submission};
-use muster_wire::api::{CancelRequest, JobView};
+use muster_wire::api::{CancelRequest, JobResults, JobView};
 
 use super::chaos::{self, Dice, Done};
 use super::notes::Notes;
@@ -19,6 +19,9 @@ const TOPOLOGY: Topology = Topology { gates: 1, dcs: 1, managers: 3, workers: 4,
 const AT_ONCE: usize = 24;
 /// From the last fault to the end of the last job.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A run of so many seconds has to meet stale tokens.
+const LONG: u64 = 60;
 
 /// How long and how much.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +63,9 @@ pub async fn run(plan: Plan) -> anyhow::Result<Found> {
     let notes = Notes::read(&notes);
     let mut faults: Vec<String> =
         notes.twice().iter().map(|what| format!("executed twice: {what:?}")).collect();
+    faults.extend(
+        notes.unfenced().iter().map(|what| format!("started under a fence that does not rise: {what:?}")),
+    );
     for job in ended {
         faults.extend(judge(&client, job, &notes).await);
     }
@@ -116,16 +122,32 @@ async fn judge(client: &Client, (number, ended): Ended, notes: &Notes) -> Vec<St
         ));
     }
     match client.results(&view.id.to_string()).await {
-        Ok(results) => faults.extend(notes.faults_of(&results)),
+        Ok(results) => {
+            faults.extend(notes.faults_of(&results));
+            faults.extend(missing(&view, &results));
+        }
         Err(error) => faults.push(format!("no results of {}: {error}", view.id)),
     }
     faults
+}
+
+/// Workflows that succeeded with other than one accepted result a shard.
+fn missing(view: &JobView, results: &JobResults) -> Vec<String> {
+    let parts = || results.datacenters.values().flat_map(|part| &part.workflows);
+    let count = |name: &str| {
+        parts().filter(|(known, _)| *known == name).map(|(_, it)| it.shards.len()).sum::<usize>()
+    };
+    let succeeded = view.workflows.iter().filter(|workflow| workflow.status.is_success());
+    let wrong = succeeded.filter(|workflow| workflow.shards.total as usize != count(&workflow.name));
+    wrong.map(|workflow| format!("results of {} of {}: {results:?}", workflow.name, view.id)).collect()
 }
 
 impl Found {
     /// Fails with everything that was not as it has to be.
     pub fn ensure_held(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.faults.is_empty(), "{} faults:\n{}", self.faults.len(), self.faults.join("\n"));
+        let is_tried = self.plan.seconds < LONG || self.fenced() > 0.0;
+        anyhow::ensure!(is_tried, "nothing under a stale token was ever refused");
         Ok(())
     }
 

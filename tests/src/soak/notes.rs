@@ -43,7 +43,23 @@ impl Notes {
         self.starts.iter().filter(|(_, fences)| fences.len() > 1).map(|(what, _)| what).collect()
     }
 
-    /// What is wrong with a job's accepted results: a shard with two, or one that never ran to its end.
+    /// Attempts of a shard whose fence is not above that of the attempt before.
+    pub fn unfenced(&self) -> Vec<&Try> {
+        let next = self.starts.iter().zip(self.starts.iter().skip(1));
+        let same_shard = |one: &Try, other: &Try| (&one.0, &one.1, one.2) == (&other.0, &other.1, other.2);
+        let pairs = next.filter(|((one, _), (other, _))| same_shard(one, other));
+        pairs.filter(|((_, low), (_, high))| fence(low) >= fence(high)).map(|(_, (what, _))| what).collect()
+    }
+
+    /// Was a later attempt of the shard started? Then a result of this one is stale.
+    fn is_outdated(&self, (job, workflow, shard, attempt): &Try) -> bool {
+        let from = (job.clone(), workflow.clone(), *shard, attempt.saturating_add(1));
+        let to = (job.clone(), workflow.clone(), *shard, u32::MAX);
+        self.starts.range(from..=to).next().is_some()
+    }
+
+    /// What is wrong with a job's accepted results: a shard with two, one that never ran to its end, one of an attempt
+    /// that was given up for a later one.
     pub fn faults_of(&self, results: &JobResults) -> Vec<String> {
         let parts = results.datacenters.values();
         parts.flat_map(|part| self.faults_of_part(&results.id.to_string(), part)).collect()
@@ -60,12 +76,21 @@ impl Notes {
         let succeeded = workflow.shards.iter().filter(|shard| shard.exit_code == Some(0));
         let faults = succeeded.filter_map(|shard| {
             let what = (job.to_owned(), name.to_owned(), shard.shard, shard.attempt);
-            let is_second = !seen.insert(shard.shard);
-            let never_ran = !(self.starts.contains_key(&what) && self.ends.contains(&what));
-            (is_second || never_ran).then(|| format!("accepted twice or never run: {what:?}"))
+            let wrong = [
+                ("accepted twice", !seen.insert(shard.shard)),
+                ("never run", !(self.starts.contains_key(&what) && self.ends.contains(&what))),
+                ("stale", self.is_outdated(&what)),
+            ];
+            let wrong = wrong.iter().find(|(_, holds)| *holds)?;
+            Some(format!("{}: {what:?}", wrong.0))
         });
         faults.collect()
     }
+}
+
+/// The highest of an attempt's fences; 0 where none is a number.
+fn fence(noted: &[String]) -> u64 {
+    noted.iter().filter_map(|fence| fence.parse().ok()).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -80,5 +105,16 @@ mod tests {
         }
         assert_eq!(notes.twice(), [&("j".to_owned(), "w".to_owned(), 0, 1)]);
         assert_eq!((notes.started(), notes.ends.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_result_of_an_attempt_before_the_last_is_stale_and_fences_rise() {
+        let mut notes = Notes::default();
+        for line in ["start j w 0 1 7", "start j w 0 2 9", "start j w 1 1 8", "start j w 1 2 8"] {
+            notes.take(&line.split(' ').collect::<Vec<_>>());
+        }
+        let of = |shard, attempt| ("j".to_owned(), "w".to_owned(), shard, attempt);
+        assert!(notes.is_outdated(&of(0, 1)) && !notes.is_outdated(&of(0, 2)));
+        assert_eq!(notes.unfenced(), [&of(1, 2)]);
     }
 }

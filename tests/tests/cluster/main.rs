@@ -25,3 +25,4 @@ mod quorum;
 mod resources;
 mod soak;
 mod support;
+mod webhook_tls;

@@ -72,12 +72,15 @@ async fn gates_without_a_quorum_refuse_a_storm_in_words_stay_small_and_recover()
     }
 
     cluster.start_all().await.unwrap();
+    let gates = ["g1", "g2", "g3"].map(|name| format!("http://{}", cluster.plan(name).unwrap().http()));
+    let options = ClientOptions { gates: gates.into(), token: None, deadline: RECOVERY };
+    let patient = muster_client::Client::new(options).unwrap();
     let storm = (0..CLIENTS).map(|number| {
-        let cluster = &cluster;
+        let patient = &patient;
         async move {
             let key = Some(format!("storm-{number}"));
             let submission = Submission { body: JOB.into(), content_type: "application/toml", key };
-            cluster.client().unwrap().submit(submission).await.unwrap().0.id.to_string()
+            patient.submit(submission).await.unwrap().0.id.to_string()
         }
     });
     let jobs = join_all(storm).await;

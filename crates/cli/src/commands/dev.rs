@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use muster_node::config::{LogFormat, TelemetrySection};
 use muster_node::telemetry;
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::submit::submit;
 use crate::args::Dev;
@@ -54,7 +55,11 @@ async fn until_interrupted(context: &Context, gates: &[String]) -> Result<u8, Fa
     context
         .out
         .note(&format!("submit with `muster --gate {} submit FILE`; ctrl-C stops the cluster", gates[0]));
-    tokio::signal::ctrl_c().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     Ok(exit::DONE)
 }
 

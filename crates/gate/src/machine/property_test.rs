@@ -27,7 +27,7 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let parts =
-        (0_u8..24, 1_u8..4, 0_usize..4, 0_u64..5, prop_oneof![Just(0_u64), Just(1_000), Just(40_000)]);
+        (0_u8..30, 1_u8..4, 0_usize..4, 0_u64..5, prop_oneof![Just(0_u64), Just(1_000), Just(40_000)]);
     parts.prop_map(|(what, who, place, number, later_ms)| Step { what, who, place, number, later_ms })
 }
 
@@ -90,9 +90,31 @@ fn entry_of(job: &GateJob, step: &Step, at_ms: u64) -> Entry {
         20 => entry.with(&lease(DCS[step.place], who, at_ms)),
         21 => entry.with(&ReleaseLease { dc, holder: who }),
         22 => unfenced.with(&SetFenceToken { token: dc_token }),
-        _ => unfenced.with(&GateMembershipEvent { event: MemberEvent::Dead, node: who }),
+        23 => unfenced.with(&GateMembershipEvent { event: MemberEvent::Dead, node: who }),
+        24 => entry.with(&ReleaseDcManagers {}),
+        25 => unfenced.with(&removal(job, step)),
+        _ => unfenced.with(&webhook(job, step)),
     };
     built.unwrap()
+}
+
+/// One of more webhooks than a job may have.
+fn url(step: &Step) -> String {
+    format!("http://hook/{}", step.number * 4 + step.place as u64)
+}
+
+/// Defines one, or moves its position up, at times beyond what there is.
+fn webhook(job: &GateJob, step: &Step) -> SetCallback {
+    let version = job.record.as_ref().map_or(0, |record| record.version);
+    let from_version = (version + 1).saturating_sub(step.number);
+    let change = if step.who == 1 { CallbackChange::Move } else { CallbackChange::Define };
+    SetCallback { url: url(step), kinds: vec![], secret: vec![step.who], from_version, change }
+}
+
+fn removal(job: &GateJob, step: &Step) -> RemoveCallback {
+    let delivered_through = job.callbacks.get(&url(step)).map_or(0, |known| known.delivered);
+    let gave_up = (step.who == 1).then(|| "it never answers".to_owned());
+    RemoveCallback { url: url(step), delivered_through, gave_up }
 }
 
 /// What must never be taken back.
@@ -104,6 +126,8 @@ struct Memory {
     leaders: BTreeMap<u64, NodeRef>,
     results: BTreeMap<(String, u64), JobStatus>,
     dc_tokens: BTreeMap<String, u64>,
+    delivered: BTreeMap<String, u64>,
+    last_version: Option<u64>,
 }
 
 impl Memory {
@@ -112,6 +136,7 @@ impl Memory {
         self.check_status(job);
         self.check_results(job);
         self.check_events(job);
+        self.check_callbacks(job);
     }
 
     fn check_tokens(&mut self, job: &GateJob) {
@@ -153,8 +178,31 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// A position of a webhook that stays never falls, and nothing is told after the end.
+    fn check_callbacks(&mut self, job: &GateJob) {
+        assert!(job.callbacks.len() <= CALLBACKS_MAX, "too many webhooks");
+        for (url, known) in &job.callbacks {
+            let before = self.delivered.get(url).copied().unwrap_or(0);
+            assert!(known.delivered >= before, "{url} went back");
+        }
+        self.delivered = job.callbacks.iter().map(|(url, known)| (url.clone(), known.delivered)).collect();
+        let last =
+            job.record.as_ref().filter(|record| record.status.is_terminal()).map(|record| record.version);
+        let ended = self.last_version.filter(|_| last.is_some());
+        assert!(ended.is_none_or(|ended| Some(ended) == last), "something was told after the end");
+        self.last_version = last;
+    }
+}
+
+/// Sequences to try: some in every test run, a long campaign where asked for.
+fn cases() -> u32 {
+    let wanted = std::env::var("MUSTER_PROPERTY_CASES").ok();
+    wanted.and_then(|text| text.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_keeps_the_invariants(steps in proptest::collection::vec(step(), 1..60), cut in 0_usize..60) {

@@ -27,12 +27,13 @@ pub fn job_view(job: &GateJob) -> Option<JobView> {
         finished_at: maybe_time(record.finished_at_ms),
         leader: leader(job),
         target_datacenters: job.targets.primaries.iter().cloned().collect(),
-        datacenters: job.dcs.iter().map(|(name, dc)| (name.clone(), part(dc))).collect(),
+        datacenters: job.dcs.iter().map(|(name, dc)| (name.clone(), part(job, dc))).collect(),
         progress: progress(&workflows),
         workflows,
         errors: record.errors.iter().cloned().collect(),
         labels: job.spec().map(|spec| spec.labels.clone()).unwrap_or_default(),
         age_ms: None,
+        siblings: Default::default(),
     })
 }
 
@@ -46,10 +47,22 @@ fn leader(job: &GateJob) -> Option<String> {
     leadership.leader.as_ref().filter(|_| !leadership.leader_is_gone).map(|node| node.name.clone())
 }
 
-fn part(dc: &Dc) -> DatacenterPart {
+/// The job was cancelled and every datacenter has confirmed it: what they told last may be older.
+fn nothing_runs(job: &GateJob) -> bool {
+    job.status() == Some(JobStatus::Cancelled) && job.owed_stops().is_empty()
+}
+
+fn part_status(job: &GateJob, dc: &Dc) -> JobStatus {
+    match dc.status() {
+        status if status.is_terminal() || !nothing_runs(job) => status,
+        _ => JobStatus::Cancelled,
+    }
+}
+
+fn part(job: &GateJob, dc: &Dc) -> DatacenterPart {
     let (completed, failed, _) = dc.shard_counts();
     DatacenterPart {
-        status: dc.status(),
+        status: part_status(job, dc),
         manager: dc.manager.as_ref().map(|manager| manager.node.name.clone()),
         completed,
         failed,
@@ -85,7 +98,10 @@ fn workflows(job: &GateJob) -> Vec<WorkflowView> {
 fn workflow(job: &GateJob, ix: WorkflowIx, spec: &WorkflowSpec) -> WorkflowView {
     let rows = rows(job, ix);
     let total = spec.replicas.saturating_mul(job.targets.primaries.len().max(1) as u32);
-    let shards = shards(&rows, total);
+    let mut shards = shards(&rows, total);
+    if nothing_runs(job) {
+        shards.cancelled += std::mem::take(&mut shards.running) + std::mem::take(&mut shards.pending);
+    }
     WorkflowView {
         name: spec.name.clone(),
         status: least_far(&rows, job),
@@ -130,6 +146,7 @@ fn shards(rows: &Rows<'_>, total: u32) -> ShardCounts {
 /// The status of the datacenter that is least far; without word of any, by the job's own end.
 fn least_far(rows: &Rows<'_>, job: &GateJob) -> WorkflowStatus {
     let first = rows.values().map(|row| row.status).min_by_key(|status| status.is_terminal());
+    let first = first.filter(|status| status.is_terminal() || !nothing_runs(job));
     first.unwrap_or_else(|| match job.status() {
         Some(JobStatus::Cancelled) => WorkflowStatus::Cancelled,
         Some(status) if status.is_terminal() => WorkflowStatus::Skipped,

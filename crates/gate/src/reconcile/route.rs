@@ -8,7 +8,7 @@ use muster_node::driver::{Next, Reconciler};
 use muster_runtime::crash_point;
 use muster_wire::job::{DcResult, JobStatus};
 use muster_wire::rpc::RpcError;
-use muster_wire::rpc::manager::{SubmitJob, SubmitReply};
+use muster_wire::rpc::manager::{Sibling, SubmitJob, SubmitReply};
 use muster_wire::{CodecError, Token};
 
 use super::{Job, RETRY_AFTER, acts, commit, entry, settled, sooner, unencodable};
@@ -76,7 +76,7 @@ impl RouteDuty {
 
     async fn hand_over(&self, job: &Job, name: &str) -> Next {
         let state = &job.view.state;
-        let Some(call) = state.dc(name).and_then(|dc| submission(job, dc)) else { return Next::Idle };
+        let Some(call) = state.dc(name).and_then(|dc| submission(job, name, dc)) else { return Next::Idle };
         let built = match ask_datacenter(&self.gate, (state, name), &call).await {
             Asked::Reply(reply) => Some(taken(job, name, reply)),
             Asked::Said(error) => after_word(job, name, error),
@@ -122,7 +122,7 @@ fn unleased(job: &Job) -> Vec<&str> {
     })
 }
 
-fn submission(job: &Job, dc: &Dc) -> Option<SubmitJob> {
+fn submission(job: &Job, name: &str, dc: &Dc) -> Option<SubmitJob> {
     let submitted = job.view.state.submission.as_ref()?;
     Some(SubmitJob {
         job: job.job,
@@ -133,7 +133,19 @@ fn submission(job: &Job, dc: &Dc) -> Option<SubmitJob> {
         dc_token: dc.token,
         lease_expires_ms: dc.lease.as_ref()?.expires_at_ms,
         forwarded: false,
+        siblings: siblings(job, name),
     })
+}
+
+/// Who leads the job in the other datacenters that run it.
+fn siblings(job: &Job, name: &str) -> Vec<Sibling> {
+    let others = job.view.state.dcs.iter().filter(|(other, dc)| *other != name && dc.may_run());
+    let known = others.filter_map(|(other, dc)| {
+        let manager = dc.manager.as_ref()?;
+        let (datacenter, node) = (other.clone(), manager.node.clone());
+        Some(Sibling { datacenter, manager: node, manager_token: manager.token, dc_token: dc.token })
+    });
+    known.collect()
 }
 
 fn taken(job: &Job, name: &str, reply: SubmitReply) -> Result<Entry, CodecError> {

@@ -1,5 +1,6 @@
 //! This datacenter's part of the HTTP API: its jobs and its workers.
 
+mod api;
 mod cancel;
 mod context;
 mod delete;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+
+pub(crate) use api::API;
 
 use crate::shared::Shared;
 

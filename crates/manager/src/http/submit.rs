@@ -28,7 +28,8 @@ pub(super) async fn submit(
     let spec = read(&headers, &body)?;
     let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok()).map(str::to_owned);
     let job = JobId::new(shared.clock.unix_ms(), random::bits128());
-    let submission = Submission { job, key, digest: Digest(Sha256::digest(&body).into()), spec, gate: None };
+    let (digest, siblings) = (Digest(Sha256::digest(&body).into()), Vec::new());
+    let submission = Submission { job, key, digest, spec, gate: None, siblings };
     match submit_directly(&shared, submission).await {
         Ok(Direct::New(accepted)) => Ok(created(job, version(&accepted))),
         Ok(Direct::Replayed { job, status, version }) => Ok(replayed(job, (status, version))),

@@ -54,6 +54,7 @@ pub(super) fn job(view: &View<ManagerJob>, record: &JobRecord) -> JobView {
         errors: record.cancel_errors(),
         labels: record.spec().labels.clone(),
         age_ms: None,
+        siblings: record.siblings(),
     }
 }
 

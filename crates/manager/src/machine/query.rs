@@ -70,6 +70,14 @@ impl JobRecord {
         self.version
     }
 
+    /// Who leads the job in other datacenters: names by datacenter.
+    pub fn siblings(&self) -> BTreeMap<String, String> {
+        self.siblings
+            .iter()
+            .map(|(datacenter, known)| (datacenter.clone(), known.leader.name.clone()))
+            .collect()
+    }
+
     /// Worker processes that attempts of it named.
     pub fn workers(&self) -> impl Iterator<Item = &NodeRef> {
         self.workers.iter()

@@ -11,7 +11,7 @@ use muster_runtime::crash_point;
 use muster_swim::State;
 use muster_wire::job::{Digest, JobStatus};
 use muster_wire::rpc::RpcError;
-use muster_wire::rpc::manager::{SubmitJob, SubmitReply};
+use muster_wire::rpc::manager::{Sibling, SubmitJob, SubmitReply};
 use muster_wire::spec::JobSpec;
 use muster_wire::{JobId, MemberNumber, NodeRef, Role, Token, WorkflowIx};
 
@@ -45,6 +45,8 @@ pub(crate) struct Submission {
     pub spec: JobSpec,
     /// The gate that leads the job, with its tokens.
     pub gate: Option<Remote>,
+    /// Who leads the job in other datacenters.
+    pub siblings: Vec<Sibling>,
 }
 
 /// The job is in this datacenter.
@@ -85,7 +87,8 @@ fn ensure_lease(shared: &Shared, call: &SubmitJob) -> Result<(), RpcError> {
 
 fn submission(call: &SubmitJob) -> Submission {
     let gate = Remote { leader: call.gate.clone(), remote_token: call.gate_token, dc_token: call.dc_token };
-    Submission { job: call.job, key: None, digest: call.digest, spec: call.spec.clone(), gate: Some(gate) }
+    let (job, spec, siblings) = (call.job, call.spec.clone(), call.siblings.clone());
+    Submission { job, key: None, digest: call.digest, spec, gate: Some(gate), siblings }
 }
 
 /// Looks the job up here first; a lookup costs nothing, a registration is a write.
@@ -259,6 +262,9 @@ fn bundle(shared: &Shared, view: &View<ManagerJob>, submission: &Submission) -> 
     if let Some(gate) = &submission.gate {
         refuse(&draft.push(&track(gate)))?;
     }
+    for sibling in &submission.siblings {
+        refuse(&draft.push(&track_sibling(sibling)))?;
+    }
     if assumes {
         refuse(&draft.push(&AssumeJobLeadership { node: shared.me() }))?;
         register_workflows(&mut draft, submission);
@@ -299,6 +305,15 @@ fn track(gate: &Remote) -> TrackRemoteJob {
     }
 }
 
+fn track_sibling(sibling: &Sibling) -> TrackRemoteJob {
+    TrackRemoteJob {
+        scope: TrackScope::Datacenter(sibling.datacenter.clone()),
+        leader: sibling.manager.clone(),
+        remote_token: sibling.manager_token,
+        dc_token: sibling.dc_token,
+    }
+}
+
 fn accepted(shared: &Shared, view: View<ManagerJob>) -> Result<Accepted, RpcError> {
     let manager = view.state.leader().cloned().ok_or(RpcError::NotLeader { leader: None })?;
     shared.poke(view.state.job());
@@ -327,5 +342,5 @@ pub(super) fn nameless(job: JobId) -> Submission {
         context: BTreeMap::new(),
         workflows: Vec::new(),
     };
-    Submission { job, key: None, digest: Digest([0; 32]), spec, gate: None }
+    Submission { job, key: None, digest: Digest([0; 32]), spec, gate: None, siblings: Vec::new() }
 }

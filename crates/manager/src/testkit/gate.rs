@@ -123,6 +123,7 @@ impl FakeGate {
             dc_token: Token(1),
             lease_expires_ms: Clock::system().unix_ms() + 30_000,
             forwarded: false,
+            siblings: Vec::new(),
         }
     }
 

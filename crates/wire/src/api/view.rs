@@ -51,6 +51,9 @@ pub struct JobView {
     /// A local answer (`consistency=stale`): time since this node heard from the leader, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
+    /// At managers: who leads the job in other datacenters, as far as its gate has told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub siblings: BTreeMap<String, String>,
 }
 
 /// What decided a terminal status.

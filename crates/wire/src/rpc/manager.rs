@@ -56,6 +56,22 @@ pub struct SubmitJob {
     /// Already forwarded once: answer `NotLeader` instead of forwarding again.
     #[serde(default)]
     pub forwarded: bool,
+    /// Who leads the job in the other datacenters that have taken it.
+    #[serde(default)]
+    pub siblings: Vec<Sibling>,
+}
+
+/// Who leads a job in another datacenter.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Sibling {
+    /// Where.
+    pub datacenter: String,
+    /// Who.
+    pub manager: NodeRef,
+    /// Its token there.
+    pub manager_token: Token,
+    /// The token of that datacenter's lease.
+    pub dc_token: Token,
 }
 
 /// The job runs (or ran) here.
