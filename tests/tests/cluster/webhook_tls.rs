@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use muster_runtime::{TaskKind, TaskScope};
+use muster_tests::wait::PATIENCE;
 use muster_tests::{Cluster, Topology, eventually};
-use muster_wire::api::{CallbackDelivery, CallbackRequest, CallbackState, EventKind};
+use muster_wire::api::{CallbackDelivery, CallbackRequest, CallbackState, CallbackView, EventKind};
 use rcgen::{CertifiedKey, KeyPair};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -75,16 +76,38 @@ where
     Some(body)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_trusted_receiver_gets_every_event_over_tls_and_an_untrusted_one_gets_nothing() {
-    let _turn = turn().await;
-    let (trusted, other) = (certificate(), certificate());
+/// One gate that trusts this certificate.
+async fn start(trusted: &CertifiedKey<KeyPair>) -> Cluster {
     let mut cluster = Cluster::prepare(Topology::SMALL).unwrap();
     let roots = cluster.data_dir("roots.pem");
     std::fs::write(&roots, trusted.cert.pem()).unwrap();
     cluster.spawn_with("g1", &[("SSL_CERT_FILE", &roots.display().to_string())]).unwrap();
     cluster.start_all().await.unwrap();
     cluster.ready("g1").await.unwrap();
+    cluster
+}
+
+/// The sequences of all deliveries up to the job's end.
+async fn until_end(got: &mut mpsc::Receiver<CallbackDelivery>) -> Vec<u64> {
+    let mut sequences = Vec::new();
+    let mut is_over = false;
+    while !is_over {
+        let delivery = got.recv().await.unwrap();
+        sequences.push(delivery.sequence);
+        is_over = delivery.event.kind == EventKind::End;
+    }
+    sequences
+}
+
+fn names_a_certificate(hook: &CallbackView) -> bool {
+    hook.error.as_ref().is_some_and(|error| error.contains("ertificate") || error.contains("Issuer"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_receiver_gets_every_event_over_tls_and_an_untrusted_one_gets_nothing() {
+    let _turn = turn().await;
+    let (trusted, other) = (certificate(), certificate());
+    let cluster = start(&trusted).await;
     let scope = TaskScope::new();
     let (good, mut got) = receiver(&scope, &trusted).await;
     let (bad, mut never) = receiver(&scope, &other).await;
@@ -95,27 +118,15 @@ async fn a_trusted_receiver_gets_every_event_over_tls_and_an_untrusted_one_gets_
         let hook = CallbackRequest { url: url.clone(), secret: "s".into(), ..CallbackRequest::default() };
         client.callback_add(&job, &hook).await.unwrap();
     }
-    let mut sequences = Vec::new();
-    let all = async {
-        while let Some(delivery) = got.recv().await {
-            sequences.push(delivery.sequence);
-            if delivery.event.kind == EventKind::End {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(muster_tests::wait::PATIENCE, all).await.unwrap();
+    let sequences = tokio::time::timeout(PATIENCE, until_end(&mut got)).await.unwrap();
     assert!(sequences.iter().copied().eq(1..=sequences.len() as u64), "{sequences:?}");
 
     eventually("the other receiver's certificate to be named", || async {
         let hooks = client.callbacks(&job).await.map_err(|error| error.to_string())?;
-        let named = |error: &String| error.contains("ertificate") || error.contains("Issuer");
-        let named = hooks.iter().any(|hook| hook.url == bad && hook.error.as_ref().is_some_and(named));
-        let done = hooks.iter().any(|hook| hook.url == good && hook.state == CallbackState::Done);
-        match named && done {
-            true => Ok(()),
-            false => Err(format!("{hooks:?}")),
-        }
+        let of = |url: &str| hooks.iter().find(|hook| hook.url == url);
+        let is_named = of(&bad).is_some_and(names_a_certificate);
+        let is_done = of(&good).is_some_and(|hook| hook.state == CallbackState::Done);
+        if is_named & is_done { Ok(()) } else { Err(format!("{hooks:?}")) }
     })
     .await
     .unwrap();

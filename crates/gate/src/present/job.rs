@@ -146,10 +146,17 @@ fn shards(rows: &Rows<'_>, total: u32) -> ShardCounts {
 /// The status of the datacenter that is least far; without word of any, by the job's own end.
 fn least_far(rows: &Rows<'_>, job: &GateJob) -> WorkflowStatus {
     let first = rows.values().map(|row| row.status).min_by_key(|status| status.is_terminal());
-    let first = first.filter(|status| status.is_terminal() || !nothing_runs(job));
-    first.unwrap_or_else(|| match job.status() {
+    first.filter(|status| is_current(job, *status)).unwrap_or_else(|| by_end(job.status()))
+}
+
+fn is_current(job: &GateJob, status: WorkflowStatus) -> bool {
+    status.is_terminal() || !nothing_runs(job)
+}
+
+fn by_end(status: Option<JobStatus>) -> WorkflowStatus {
+    match status {
         Some(JobStatus::Cancelled) => WorkflowStatus::Cancelled,
         Some(status) if status.is_terminal() => WorkflowStatus::Skipped,
         _ => WorkflowStatus::Pending,
-    })
+    }
 }

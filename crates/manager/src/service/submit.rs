@@ -259,11 +259,8 @@ fn bundle(shared: &Shared, view: &View<ManagerJob>, submission: &Submission) -> 
     };
     let mut draft = Draft::under(submission.job, view, (token, now_ms));
     refuse(&draft.push(&create(shared, submission, now_ms)))?;
-    if let Some(gate) = &submission.gate {
-        refuse(&draft.push(&track(gate)))?;
-    }
-    for sibling in &submission.siblings {
-        refuse(&draft.push(&track_sibling(sibling)))?;
+    for remote in remotes(submission) {
+        refuse(&draft.push(&remote))?;
     }
     if assumes {
         refuse(&draft.push(&AssumeJobLeadership { node: shared.me() }))?;
@@ -303,6 +300,11 @@ fn track(gate: &Remote) -> TrackRemoteJob {
         remote_token: gate.remote_token,
         dc_token: gate.dc_token,
     }
+}
+
+/// Who leads the job at the gates and in sibling datacenters.
+fn remotes(submission: &Submission) -> impl Iterator<Item = TrackRemoteJob> {
+    submission.gate.iter().map(track).chain(submission.siblings.iter().map(track_sibling))
 }
 
 fn track_sibling(sibling: &Sibling) -> TrackRemoteJob {
