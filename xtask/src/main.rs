@@ -10,6 +10,7 @@ mod faults;
 mod fix;
 mod fuzz;
 mod groups;
+mod sim;
 mod soak;
 mod sources;
 mod tools;
@@ -59,6 +60,11 @@ const SUBCOMMANDS: &[Subcommand] = &[
         name: "faults",
         about: "[eio|full|power|kill]  let real files fail under the write-ahead log; needs root",
         run: faults::run,
+    },
+    Subcommand {
+        name: "sim",
+        about: "[SEEDS] | soak [SEEDS] | sabotage [MECHANISMS…] | show SEED [MECHANISM]  simulate hosts of many groups",
+        run: sim::run,
     },
     Subcommand { name: "fuzz", about: "swim [SECONDS]  feed random input to decoders", run: fuzz::run },
     Subcommand { name: "fix", about: "apply clippy's suggestions and format", run: fix::run },

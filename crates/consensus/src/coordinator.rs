@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::host::directory::{DIRECTORY_JOB, DirectoryHandle, encoded};
 use crate::identity::Identity;
 use crate::status::{Consistency, GroupCounts, GroupStatus, View};
+use crate::storage::Storage;
 
 /// How long a group on disk may take to be opened for a snapshot.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(5);
@@ -34,6 +35,8 @@ pub struct Parts {
     pub links: Links,
     /// Its failure detector.
     pub swim: Swim,
+    /// Where it keeps what must survive.
+    pub storage: Arc<dyn Storage>,
     /// Owns every task.
     pub scope: TaskScope,
     /// The node's clock.

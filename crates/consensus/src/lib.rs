@@ -20,6 +20,7 @@ pub mod identity;
 mod raft;
 mod start;
 pub mod status;
+pub mod storage;
 
 pub use config::{ConsensusConfig, InitialMember, Profile};
 pub use coordinator::{Coordinator, Parts};
@@ -29,6 +30,7 @@ pub use founding::Founding;
 pub use host::directory::DirectoryHandle;
 pub use identity::{Identity, IdentityError};
 pub use status::{Consistency, GroupCounts, GroupStatus, ReplicaStatus, View};
+pub use storage::{RealStorage, Storage};
 
 #[cfg(test)]
 mod cluster_test;

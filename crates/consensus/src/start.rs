@@ -56,7 +56,8 @@ async fn open_wal(parts: &Parts) -> Result<Wal, StartError> {
         ..Options::new(parts.identity.node.0.to_be_bytes())
     };
     let dir = parts.config.data_dir.join(WAL_DIR);
-    let opened = parts.scope.spawn_blocking(OPEN, move || Wal::open(&dir, options)).await;
+    let storage = parts.storage.clone();
+    let opened = parts.scope.spawn_blocking(OPEN, move || storage.open_log(&dir, options)).await;
     let wal = opened.ok_or_else(|| StartError::Config("the write-ahead log panicked".into()))??;
     let stop = parts.scope.stop_token();
     wal.on_failure(Box::new(move |error| {
@@ -120,6 +121,7 @@ async fn assemble<M: Machine>(
         peers: peers.clone(),
         settings,
         snapshots: config.data_dir.join(SNAPSHOT_DIR),
+        storage: parts.storage,
         scope: parts.scope,
         epoch: parts.clock.now(),
         clock: parts.clock,

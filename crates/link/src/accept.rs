@@ -4,10 +4,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use muster_runtime::TaskKind;
+use muster_runtime::net::tcp::OwnedWriteHalf;
+use muster_runtime::net::{TcpListener, TcpStream};
 use muster_wire::frame::{Frame, Kind};
 use muster_wire::hello::{Hello, Welcome};
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::event::DownCause;
 use crate::handshake;

@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use muster_runtime::net::TcpStream;
+use muster_runtime::net::tcp::OwnedWriteHalf;
 use muster_wire::hello::Hello;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::error::CallError;
 use crate::handshake::{self, HandshakeFault};
@@ -64,7 +64,9 @@ async fn within<T>(
 
 /// Tries every address that the name stands for. `Refused` only if all of them refuse.
 async fn connect(addr: &str) -> Result<TcpStream, DialFault> {
-    let found = tokio::net::lookup_host(addr).await.map_err(|error| DialFault::Final(unreachable(&error)))?;
+    let found = muster_runtime::net::lookup_host(addr)
+        .await
+        .map_err(|error| DialFault::Final(unreachable(&error)))?;
     let mut worst = CallError::Unreachable("the name stands for no address".into());
     for (at, socket) in found.enumerate() {
         match TcpStream::connect(socket).await {

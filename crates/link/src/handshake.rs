@@ -1,10 +1,10 @@
 //! Who is there: the first frame in each direction.
 
 use bytes::{Bytes, BytesMut};
+use muster_runtime::net::tcp::OwnedWriteHalf;
 use muster_wire::frame::{Frame, Kind};
 use muster_wire::hello::{Hello, HelloRefusal, Welcome};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::links::Inner;
 use crate::pipe::{Incoming, hello_frame};

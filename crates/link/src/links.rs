@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use muster_runtime::net::TcpListener;
 use muster_runtime::{Clock, TaskKind, TaskScope};
 use muster_wire::hello::{Hello, HelloRefusal, Welcome};
 use muster_wire::rpc::Call;
 use muster_wire::{Generation, NodeId, NodeRef};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::book::Book;

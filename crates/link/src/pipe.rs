@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use muster_runtime::CancellationToken;
+use muster_runtime::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use muster_wire::frame::{Frame, Kind, PAYLOAD_BYTES_MAX};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::event::DownCause;

@@ -10,6 +10,10 @@
 //!                      └─ telemetry
 //! ```
 
+// A process has real sockets and all of its safety mechanisms: other builds are for the simulation.
+const _: () = assert!(!muster_runtime::net::IS_SIMULATED, "the feature `sim` is on");
+const _: () = assert!(!muster_runtime::sabotage::CAN_SABOTAGE, "the feature `sabotage` is on");
+
 pub mod boot;
 pub mod config;
 pub mod driver;

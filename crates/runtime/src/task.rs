@@ -90,12 +90,22 @@ impl Drop for Counted {
     }
 }
 
+/// Where blocking work runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Blocking {
+    /// On tokio's blocking pool.
+    Pool,
+    /// At once, in the task that asks for it.
+    InPlace,
+}
+
 /// Owns tasks. Cheap to clone: clones are the same scope.
 #[derive(Clone)]
 pub struct TaskScope {
     tracker: TaskTracker,
     stop: CancellationToken,
     counts: Arc<Counts>,
+    blocking: Blocking,
 }
 
 impl Default for TaskScope {
@@ -107,12 +117,21 @@ impl Default for TaskScope {
 impl TaskScope {
     /// A scope of its own (one per node).
     pub fn new() -> Self {
-        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), counts: Arc::default() }
+        Self::with(Blocking::Pool)
+    }
+
+    /// A scope whose blocking work runs in place: for simulations, in which everything happens on one thread.
+    pub fn single_threaded() -> Self {
+        Self::with(Blocking::InPlace)
+    }
+
+    fn with(blocking: Blocking) -> Self {
+        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), counts: Arc::default(), blocking }
     }
 
     /// A part of this scope that can be stopped alone; stops with its parent. Counted in the same gauge.
     pub fn child(&self) -> Self {
-        Self { tracker: TaskTracker::new(), stop: self.stop.child_token(), counts: self.counts.clone() }
+        Self { tracker: TaskTracker::new(), stop: self.stop.child_token(), ..self.clone() }
     }
 
     /// The token that every task of this scope must watch.
@@ -160,11 +179,14 @@ impl TaskScope {
         F: FnOnce() -> T + Send + 'static,
     {
         let counted = Counted::new(self.counts.clone(), kind.name);
-        let handle = self.tracker.spawn_blocking(move || {
+        let work = move || {
             let _counted = counted;
             work()
-        });
-        handle.await.ok()
+        };
+        match self.blocking {
+            Blocking::Pool => self.tracker.spawn_blocking(work).await.ok(),
+            Blocking::InPlace => std::panic::catch_unwind(AssertUnwindSafe(work)).ok(),
+        }
     }
 
     /// Kinds and numbers of the tasks now running in this scope's family.

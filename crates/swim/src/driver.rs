@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use muster_runtime::net::UdpSocket;
 
 use muster_runtime::{CancellationToken, TaskKind, TaskScope};
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use muster_runtime::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -97,7 +97,8 @@ impl Outbox {
         if let Some(address) = self.known(name) {
             return Some(address);
         }
-        let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host(name.to_owned())).await;
+        let lookup =
+            tokio::time::timeout(LOOKUP_TIMEOUT, muster_runtime::net::lookup_host(name.to_owned())).await;
         let address = lookup.ok().and_then(Result::ok).and_then(|found| self.pick(found));
         match address {
             Some(address) => self.remember(name.to_owned(), address),

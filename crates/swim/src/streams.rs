@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use muster_runtime::net::{TcpListener, TcpStream};
 use muster_runtime::{CancellationToken, TaskKind, TaskScope};
 use muster_wire::NodeId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::core::{Input, Target};

@@ -8,6 +8,7 @@ use crate::{
     fault::{During, Fault},
     format::{BLOCK, Encoded, Record, SegmentHeader, Stamp, encode, segment_name},
     recovery::Tail,
+    sabotage::is_sabotaged,
     spares::Spare,
     timer::Stopwatch,
 };
@@ -74,6 +75,9 @@ impl Active {
     /// One write and one sync.
     pub(crate) fn write(&mut self, batch: &[u8]) -> Result<(), Fault> {
         self.file.write_at(self.at, batch).during("write a batch")?;
+        if is_sabotaged("batch-synced") {
+            return Ok(());
+        }
         let watch = Stopwatch::start();
         self.file.sync().during("sync a batch")?;
         metrics::histogram!("muster_wal_sync_seconds").record(watch.seconds());

@@ -46,12 +46,14 @@ pub trait DiskFile: Send {
 }
 
 /// A real directory.
-pub(crate) struct RealDisk {
+#[derive(Clone, Debug)]
+pub struct RealDisk {
     dir: PathBuf,
 }
 
 impl RealDisk {
-    pub(crate) fn new(dir: &Path) -> Self {
+    /// It need not exist before a file is made in it.
+    pub fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 

@@ -17,6 +17,7 @@ mod active;
 mod cache;
 mod dir_lock;
 mod disk;
+mod driver;
 mod error;
 mod fault;
 mod fetch;
@@ -34,6 +35,7 @@ mod reader;
 mod recovery;
 mod rewrite;
 mod runs;
+mod sabotage;
 mod shared;
 mod slots;
 mod space;
@@ -62,7 +64,8 @@ mod testing;
 #[cfg(test)]
 mod wal_test;
 
-pub use disk::{Disk, DiskFile};
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use driver::Driver;
 pub use error::{GroupError, OpenError, ReadError, WalError};
 pub use group_log::GroupLog;
 pub use inspect::{GroupReport, Report, SegmentReport, inspect};

@@ -17,6 +17,7 @@ use crate::{
     group_log::entry_records,
     item::{Item, Lane},
     lock::{lock, read},
+    sabotage::is_sabotaged,
     shared::{Ground, Registry, Shared},
     store::Store,
     view::{GroupCell, Health, View},
@@ -57,12 +58,14 @@ impl Wal {
     }
 
     fn start(disk: Arc<dyn Disk>, options: Options, lock: Option<DirLock>) -> Result<Wal, OpenError> {
-        let (store, damage) = Store::open(disk.clone(), options.clone())?;
-        let registry = registry_of(&store, &damage);
-        let ground = Ground { disk, space: store.space.clone() };
-        let shared = Arc::new(Shared::new(&options, ground, registry));
+        let Opened { store, shared } = open_store(disk, options)?;
         let thread = Writer::spawn(store, shared.clone(), lock).during("start the writer")?;
         Ok(Self { inner: Arc::new(Inner { shared, thread: Mutex::new(Some(thread)) }) })
+    }
+
+    /// Somebody else writes what is accepted.
+    pub(crate) fn without_thread(shared: Arc<Shared>) -> Self {
+        Self { inner: Arc::new(Inner { shared, thread: Mutex::new(None) }) }
     }
 
     /// The groups that exist, ascending.
@@ -251,6 +254,20 @@ impl Drop for Inner {
     }
 }
 
+/// A log that was read and verified, before anybody writes it.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) fn open_store(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> {
+    let (store, damage) = Store::open(disk.clone(), options.clone())?;
+    let registry = registry_of(&store, &damage);
+    let ground = Ground { disk, space: store.space.clone() };
+    let shared = Arc::new(Shared::new(&options, ground, registry));
+    Ok(Opened { store, shared })
+}
+
 fn registry_of(store: &Store, damage: &[Damage]) -> Registry {
     let mut registry = Registry { shelves: store.ledger.shelves.clone(), ..Registry::default() };
     for (key, shelf) in store.ledger.shelves.all() {
@@ -263,7 +280,7 @@ fn registry_of(store: &Store, damage: &[Damage]) -> Registry {
 }
 
 fn check_vacant(registry: &Registry, key: GroupKey) -> Result<(), WalError> {
-    if registry.is_known(key) {
+    if registry.is_known(key) && !is_sabotaged("birth-once") {
         return Err(WalError::NotEmpty);
     }
     match registry.newer_than(key) {

@@ -37,17 +37,30 @@ impl Writer {
         lock: Option<DirLock>,
     ) -> io::Result<thread::JoinHandle<()>> {
         let keeper = Some(spawn_keeper(store.spares.clone(), shared.clone())?);
-        let writer = Self { store, shared, load: Batch::new(), keeper, lock };
-        writer.publish();
+        let writer = Self { keeper, lock, ..Self::new(store, shared) };
         thread::Builder::new().name("muster-wal".to_owned()).spawn(move || writer.run())
+    }
+
+    /// Without threads of its own.
+    pub(crate) fn new(store: Store, shared: Arc<Shared>) -> Self {
+        let writer = Self { store, shared, load: Batch::new(), keeper: None, lock: None };
+        writer.publish();
+        writer
     }
 
     fn run(mut self) {
         let shared = self.shared.clone();
         let spares = self.store.spares.clone();
         let _guard = PanicGuard(&shared, &spares);
-        let outcome = self.serve().and_then(|()| self.close());
-        spares.close();
+        let outcome = self.serve();
+        self.end(outcome);
+    }
+
+    /// Nothing more is to be written, or can be.
+    pub(crate) fn end(mut self, outcome: Result<(), Fault>) {
+        let outcome = outcome.and_then(|()| self.close());
+        let shared = self.shared.clone();
+        self.store.spares.close();
         if self.keeper.take().is_some_and(|keeper| keeper.join().is_err()) {
             tracing::error!("the keeper of spare segments panicked");
         }
@@ -68,20 +81,20 @@ impl Writer {
     }
 
     fn serve(&mut self) -> Result<(), Fault> {
-        loop {
-            if self.take() == Taken::Closed {
-                return Ok(());
-            }
-            self.write()?;
-            let tidied = self.store.tidy()?;
-            self.report(tidied);
-            self.publish();
-        }
+        while self.turn(self.patience())? {}
+        Ok(())
     }
 
-    fn take(&mut self) -> Taken {
-        let patience = self.patience();
-        self.shared.queue.take(patience, &mut self.load)
+    /// Writes what is ready within this time; false once the queue is closed and empty.
+    pub(crate) fn turn(&mut self, wait: Option<Duration>) -> Result<bool, Fault> {
+        if self.shared.queue.take(wait, &mut self.load) == Taken::Closed {
+            return Ok(false);
+        }
+        self.write()?;
+        let tidied = self.store.tidy()?;
+        self.report(tidied);
+        self.publish();
+        Ok(true)
     }
 
     /// How long to wait for something to write.

@@ -16,7 +16,6 @@ use super::slot::{Phase, Slot};
 use super::standing::{LedBy, Standing};
 use crate::error::ProposeError;
 use crate::raft::group::{Group, Opening};
-use crate::raft::snapshot::SnapshotFiles;
 use crate::raft::store::{until_durable, waiter};
 
 const LOAD: TaskKind = TaskKind::new("group_load");
@@ -244,8 +243,7 @@ impl<M: Machine> Host<M> {
             Ok(()) => tokio::time::timeout(REMOVE_WITHIN, until_durable(durable)).await.is_ok(),
             Err(_) => false,
         };
-        let dir = self.ground.snapshot_dir(key);
-        let snapshots = SnapshotFiles::new(dir, self.scope().clone()).remove().await;
+        let snapshots = self.ground.snapshot_files(key).remove().await;
         if !removed || snapshots.is_err() {
             tracing::warn!(
                 group = key.group,

@@ -1,6 +1,7 @@
 //! Born with a leader: the directory's committed entry is the group's first election. Each birth replica's empty log is
 //! given the vote that this election came to and the membership as its first entry, once and before it is ever opened.
 
+use muster_runtime::is_sabotaged;
 use muster_wal::{GroupKey, Wal, WalError};
 use muster_wire::rpc::raft::{BirthSet, Members};
 use muster_wire::{Incarnation, RaftId};
@@ -40,10 +41,14 @@ pub(crate) async fn seed(
     birth: &BirthSet,
 ) -> Result<Seeded, SeedError> {
     let is_mine = me.incarnation() == Incarnation(0) && birth.replicas.contains(&me.member());
-    match is_mine && !wal.is_known(key) {
+    match is_mine && is_vacant(wal, key) {
         true => seed_empty(wal, key, me, birth).await,
         false => Ok(Seeded::Follower),
     }
+}
+
+fn is_vacant(wal: &Wal, key: GroupKey) -> bool {
+    !wal.is_known(key) || is_sabotaged("birth-once")
 }
 
 /// Only the leader's seed must be durable before it starts: a follower that loses its own has acknowledged nothing.

@@ -28,6 +28,7 @@ use super::store::LogStore;
 use super::types::{Snapshot, Types};
 use crate::host::peers::Peers;
 use crate::status::{GroupStatus, ReplicaStatus, View};
+use crate::storage::Storage;
 
 /// What all groups of a node share. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +37,7 @@ pub(crate) struct Ground {
     pub(crate) peers: Peers,
     pub(crate) settings: Settings,
     pub(crate) snapshots: PathBuf,
+    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) scope: TaskScope,
     pub(crate) clock: Clock,
     pub(crate) epoch: Instant,
@@ -45,9 +47,10 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Where a replica's snapshots are.
-    pub(crate) fn snapshot_dir(&self, key: GroupKey) -> PathBuf {
-        self.snapshots.join(format!("{}-{}", key.group, key.incarnation))
+    /// A replica's snapshots.
+    pub(crate) fn snapshot_files(&self, key: GroupKey) -> SnapshotFiles {
+        let dir = self.snapshots.join(format!("{}-{}", key.group, key.incarnation));
+        SnapshotFiles::new(self.storage.clone(), dir, self.scope.clone())
     }
 }
 
@@ -108,8 +111,7 @@ impl<M: Machine> Group<M> {
         let config = seeded_config(ground, key, &opening).await?;
         let log = ground.wal.open_group(key)?;
         let reader = log.reader();
-        let files =
-            SnapshotFiles::new(ground.snapshot_dir(key), ground.scope.clone()).noted_in(&ground.wal, key);
+        let files = ground.snapshot_files(key).noted_in(&ground.wal, key);
         let born = Replica::born(opening.group, opening.job);
         let found = if is_new { None } else { found_snapshot(ground, key, (&files, &reader)).await? };
         let (machine, views) = StateMachine::open(born, files, found)?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use muster_machine::{Machine, Replica};
+use muster_runtime::is_sabotaged;
+use muster_wire::RequestId;
 use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use tokio::sync::watch;
@@ -76,13 +78,27 @@ impl<M: Machine> StateMachine<M> {
         let replica = AssertUnwindSafe(&mut self.replica);
         let outcome = catch_unwind(move || {
             let AssertUnwindSafe(replica) = { replica };
-            replica.apply(index, &command.0)
+            replica.apply(index, &recognised(&command.0))
         });
         match outcome {
             Ok(reply) => Ok(Applied(Some(reply.map_err(io::Error::other)?))),
             Err(_) => Err(io::Error::other(format!("the machine panicked at entry {index}"))),
         }
     }
+}
+
+/// The entry with its request id, by which a repeat is recognised.
+fn recognised(entry: &Bytes) -> Bytes {
+    match is_sabotaged("request-dedup") {
+        true => anonymous(entry),
+        false => entry.clone(),
+    }
+}
+
+fn anonymous(entry: &Bytes) -> Bytes {
+    let decoded = muster_machine::Entry::decode(entry).map(|entry| entry.for_request(RequestId::INTERNAL));
+    let encoded = decoded.ok().and_then(|entry| entry.encode().ok());
+    encoded.map_or_else(|| entry.clone(), Bytes::from)
 }
 
 fn view_of<M: Machine>(replica: &Replica<M>, applied: Option<LogId>) -> View<M> {
@@ -121,7 +137,9 @@ impl<M: Machine> RaftStateMachine<Types> for StateMachine<M> {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, bytes: SnapshotBytes) -> Result<(), io::Error> {
-        self.files.save(Snapshot { meta: meta.clone(), snapshot: bytes.clone() }).await?;
+        if !is_sabotaged("install-saved") {
+            self.files.save(Snapshot { meta: meta.clone(), snapshot: bytes.clone() }).await?;
+        }
         self.adopt(meta, &bytes)
     }
 

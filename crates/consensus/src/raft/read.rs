@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use muster_machine::Machine;
-use muster_runtime::Backoff;
+use muster_runtime::{Backoff, is_sabotaged};
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
 use tokio::sync::Mutex;
@@ -43,6 +43,9 @@ impl<M: Machine> Group<M> {
 
     /// The outcome of a round that began after this call: whoever waits meanwhile shares the next one.
     pub(crate) async fn read_round(&self) -> Result<u64, ReadRefusal> {
+        if is_sabotaged("read-quorum") {
+            return Ok(self.view().applied);
+        }
         let wanted = self.rounds.begun.load(Ordering::SeqCst) + 1;
         let mut last = self.rounds.last.lock().await;
         if let Some((_, index)) = last.filter(|(round, _)| *round >= wanted) {
@@ -71,6 +74,9 @@ impl<M: Machine> Group<M> {
 
     /// The state once this replica has applied `index`.
     pub(crate) async fn view_at(&self, index: u64, deadline: Instant) -> Result<View<M>, ProposeError> {
+        if is_sabotaged("read-applied") {
+            return Ok(self.view());
+        }
         let mut views = self.views.clone();
         let reached = timeout_at(deadline, views.wait_for(|view| view.applied >= index)).await;
         match reached {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use muster_runtime::is_sabotaged;
 use openraft::{Config, SnapshotPolicy, StepDownPolicy};
 
 use crate::config::Timing;
@@ -38,9 +39,10 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(timing: Timing) -> Result<Self, StartError> {
         let job = Config { enable_tick: false, ..base(timing) };
-        let directory = checked(Config { enable_leader_restore: Some(false), ..base(timing) })?;
+        let restored = Some(is_sabotaged("leader-restore"));
+        let directory = checked(Config { enable_leader_restore: restored, ..base(timing) })?;
         let born = checked(Config { enable_leader_restore: Some(true), ..job.clone() })?;
-        let reloaded = checked(Config { enable_leader_restore: Some(false), ..job })?;
+        let reloaded = checked(Config { enable_leader_restore: restored, ..job })?;
         Ok(Self { directory, born, reloaded })
     }
 }

@@ -4,19 +4,20 @@
 //!   magic "MSNP" | version u16 | header length u32 | crc32 u32 of all that follows | header | state
 //! ```
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use muster_runtime::{TaskKind, TaskScope};
-use muster_wal::{GroupKey, Wal};
+use muster_runtime::{TaskKind, TaskScope, is_sabotaged};
+use muster_wal::{Disk, GroupKey, Wal};
 use muster_wire::rpc::raft::{LogIdAt, StoredMembers};
 use openraft::SnapshotMeta as Meta;
 use serde::{Deserialize, Serialize};
 
 use super::convert;
 use super::types::{LogId, Snapshot, SnapshotBytes, SnapshotMeta};
+use crate::storage::Storage;
 
 const MAGIC: &[u8; 4] = b"MSNP";
 const VERSION: u16 = 1;
@@ -33,7 +34,7 @@ struct Header {
 /// Where a group's snapshots are kept. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct SnapshotFiles {
-    dir: PathBuf,
+    folder: Folder,
     scope: TaskScope,
     /// Where each snapshot is noted, so that a missing one is missed.
     log: Option<(Wal, GroupKey)>,
@@ -59,9 +60,16 @@ pub(crate) enum LoadError {
     Io(#[from] io::Error),
 }
 
+/// The folder itself.
+#[derive(Clone)]
+struct Folder {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+}
+
 impl SnapshotFiles {
-    pub(crate) fn new(dir: PathBuf, scope: TaskScope) -> Self {
-        Self { dir, scope, log: None }
+    pub(crate) fn new(storage: Arc<dyn Storage>, dir: PathBuf, scope: TaskScope) -> Self {
+        Self { folder: Folder { storage, dir }, scope, log: None }
     }
 
     /// Each snapshot is noted in the log.
@@ -78,7 +86,7 @@ impl SnapshotFiles {
             return Err(LoadError::Lost("its snapshot is missing"));
         }
         if reaches < covered.noted {
-            let dir = self.dir.display();
+            let dir = self.folder.dir.display();
             tracing::warn!(%dir, ?reaches, noted = ?covered.noted, "a snapshot is missing: what it held is read from the log");
         }
         Ok(found)
@@ -90,7 +98,7 @@ impl SnapshotFiles {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => error,
             other => return Ok(other?),
         };
-        tracing::error!(%error, dir = %self.dir.display(), "a snapshot is damaged");
+        tracing::error!(%error, dir = %self.folder.dir.display(), "a snapshot is damaged");
         if covered.purged.is_some() {
             return Err(LoadError::Lost("its snapshot is damaged"));
         }
@@ -100,14 +108,14 @@ impl SnapshotFiles {
 
     /// The newest snapshot; `None` when there is none.
     pub(crate) async fn load(&self) -> Result<Option<Snapshot>, io::Error> {
-        let dir = self.dir.clone();
-        self.blocking(move || load(&dir)).await
+        let folder = self.folder.clone();
+        self.blocking(move || folder.load()).await
     }
 
     /// Durable when it returns; older snapshots are deleted.
     pub(crate) async fn save(&self, snapshot: Snapshot) -> Result<(), io::Error> {
-        let (dir, last) = (self.dir.clone(), snapshot.meta.last_log_id);
-        self.blocking(move || save(&dir, &snapshot)).await?;
+        let (folder, last) = (self.folder.clone(), snapshot.meta.last_log_id);
+        self.blocking(move || folder.save(&snapshot)).await?;
         self.note(last.as_ref())
     }
 
@@ -119,8 +127,8 @@ impl SnapshotFiles {
 
     /// Deletes all of the group's snapshots.
     pub(crate) async fn remove(&self) -> Result<(), io::Error> {
-        let dir = self.dir.clone();
-        self.blocking(move || remove(&dir)).await
+        let folder = self.folder.clone();
+        self.blocking(move || folder.storage.remove(&folder.dir)).await
     }
 
     /// Runs blocking work of this group on the blocking pool.
@@ -133,54 +141,52 @@ impl SnapshotFiles {
     }
 }
 
-fn remove(dir: &Path) -> Result<(), io::Error> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+impl Folder {
+    fn files(&self) -> Arc<dyn Disk> {
+        self.storage.files(&self.dir)
+    }
+
+    fn load(&self) -> Result<Option<Snapshot>, io::Error> {
+        let files = self.files();
+        let Some(newest) = names(&*files)?.pop() else { return Ok(None) };
+        let bytes = Bytes::from(files.read(&newest)?);
+        decode(&bytes).map(Some)
+    }
+
+    fn save(&self, snapshot: &Snapshot) -> Result<(), io::Error> {
+        self.storage.make(&self.dir)?;
+        let files = self.files();
+        let index = snapshot.meta.last_log_id.as_ref().map_or(0, |last| last.index);
+        let (name, temporary) = (format!("{index:020}.{EXTENSION}"), format!("{index:020}.tmp"));
+        write_durably(&*files, &temporary, &encode(snapshot)?)?;
+        files.rename(&temporary, &name)?;
+        files.sync_dir()?;
+        names(&*files)?.iter().filter(|older| **older < name).try_for_each(|older| files.remove(older))
     }
 }
 
-fn load(dir: &Path) -> Result<Option<Snapshot>, io::Error> {
-    let Some(newest) = files(dir)?.pop() else { return Ok(None) };
-    let bytes = Bytes::from(fs::read(&newest)?);
-    decode(&bytes).map(Some)
-}
-
 /// Snapshot files, oldest first: names are zero-padded indexes.
-fn files(dir: &Path) -> Result<Vec<PathBuf>, io::Error> {
-    let entries = match fs::read_dir(dir) {
+fn names(files: &dyn Disk) -> Result<Vec<String>, io::Error> {
+    let mut found = match files.list() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
-    let paths: Result<Vec<PathBuf>, io::Error> = entries.map(|entry| Ok(entry?.path())).collect();
-    let is_snapshot = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
-    let mut found: Vec<PathBuf> = paths?.into_iter().filter(is_snapshot).collect();
+    found.retain(|name| name.rsplit_once('.').is_some_and(|(_, extension)| extension == EXTENSION));
     found.sort();
     Ok(found)
 }
 
-fn save(dir: &Path, snapshot: &Snapshot) -> Result<(), io::Error> {
-    fs::create_dir_all(dir)?;
-    if let Some(parent) = dir.parent() {
-        sync_dir(parent)?;
+fn write_durably(files: &dyn Disk, name: &str, parts: &[Vec<u8>]) -> Result<(), io::Error> {
+    let mut file = files.create(name)?;
+    let mut at = 0;
+    for part in parts {
+        file.write_at(at, part)?;
+        at += part.len() as u64;
     }
-    let index = snapshot.meta.last_log_id.as_ref().map_or(0, |last| last.index);
-    let path = dir.join(format!("{index:020}.{EXTENSION}"));
-    let temporary = path.with_extension("tmp");
-    write_durably(&temporary, &encode(snapshot)?)?;
-    fs::rename(&temporary, &path)?;
-    sync_dir(dir)?;
-    files(dir)?.iter().filter(|older| **older < path).try_for_each(fs::remove_file)
-}
-
-fn write_durably(path: &Path, parts: &[Vec<u8>]) -> Result<(), io::Error> {
-    let mut file = File::create(path)?;
-    parts.iter().try_for_each(|part| file.write_all(part))?;
-    file.sync_all()
-}
-
-fn sync_dir(dir: &Path) -> Result<(), io::Error> {
-    File::open(dir)?.sync_all()
+    match is_sabotaged("snapshot-durable") {
+        true => Ok(()),
+        false => file.sync(),
+    }
 }
 
 fn encode(snapshot: &Snapshot) -> Result<Vec<Vec<u8>>, io::Error> {

@@ -1,7 +1,9 @@
 use super::*;
 use crate::raft::types::{LeaderId, LogId, Membership, StoredMembership};
+use crate::storage::RealStorage;
 use openraft::vote::RaftLeaderId as _;
 use std::collections::BTreeSet;
+use std::fs;
 
 fn sample(index: u64, state: &'static [u8]) -> Snapshot {
     let id = LogId { leader_id: LeaderId::new(3, 1 << 32), index };
@@ -13,7 +15,7 @@ fn sample(index: u64, state: &'static [u8]) -> Snapshot {
 #[tokio::test]
 async fn only_the_newest_snapshot_is_kept_and_it_comes_back_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let files = SnapshotFiles::new(dir.path().join("7-0"), TaskScope::new());
+    let files = SnapshotFiles::new(RealStorage::shared(), dir.path().join("7-0"), TaskScope::new());
     assert!(files.load().await.unwrap().is_none());
     files.save(sample(9, b"old")).await.unwrap();
     files.save(sample(10, b"new")).await.unwrap();
@@ -25,9 +27,9 @@ async fn only_the_newest_snapshot_is_kept_and_it_comes_back_whole() {
 #[tokio::test]
 async fn a_damaged_snapshot_is_never_used() {
     let dir = tempfile::tempdir().unwrap();
-    let files = SnapshotFiles::new(dir.path().to_owned(), TaskScope::new());
+    let files = SnapshotFiles::new(RealStorage::shared(), dir.path().to_owned(), TaskScope::new());
     files.save(sample(9, b"state")).await.unwrap();
-    let path = super::files(dir.path()).unwrap().pop().unwrap();
+    let path = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
@@ -37,7 +39,10 @@ async fn a_damaged_snapshot_is_never_used() {
 #[tokio::test]
 async fn removing_what_is_not_there_is_fine() {
     let dir = tempfile::tempdir().unwrap();
-    SnapshotFiles::new(dir.path().join("none"), TaskScope::new()).remove().await.unwrap();
+    SnapshotFiles::new(RealStorage::shared(), dir.path().join("none"), TaskScope::new())
+        .remove()
+        .await
+        .unwrap();
 }
 
 /// With a log that begins behind `purged`, and with the snapshot's last byte flipped if it `rots`.

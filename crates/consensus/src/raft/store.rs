@@ -6,7 +6,7 @@ use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use muster_runtime::{TaskKind, TaskScope};
+use muster_runtime::{TaskKind, TaskScope, is_sabotaged};
 use muster_wal::{Done, GroupLog, LogReader, WalError};
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
@@ -145,7 +145,10 @@ impl RaftLogStorage<Types> for LogStore {
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
         let (done, durable) = waiter();
         self.log.save_vote(convert::wal_vote(vote), done).map_err(io::Error::other)?;
-        until_durable(durable).await
+        match is_sabotaged("vote-durable") {
+            true => Ok(()),
+            false => until_durable(durable).await,
+        }
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
@@ -168,13 +171,21 @@ impl RaftLogStorage<Types> for LogStore {
     {
         let converted: Result<Vec<_>, ConvertError> =
             entries.into_iter().map(|entry| convert::wal_entry(&entry)).collect();
-        self.append_when_possible(converted?, &Arc::new(Flush::new(callback))).await
+        let flush = Arc::new(Flush::new(callback));
+        self.append_when_possible(converted?, &flush).await?;
+        if is_sabotaged("append-durable") {
+            flush.complete(Ok(()));
+        }
+        Ok(())
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let (done, durable) = waiter();
         self.log.truncate_after(last.map(|id| id.index), done).map_err(io::Error::other)?;
-        until_durable(durable).await
+        match is_sabotaged("truncate-durable") {
+            true => Ok(()),
+            false => until_durable(durable).await,
+        }
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {

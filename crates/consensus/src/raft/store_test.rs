@@ -13,6 +13,7 @@ use super::machine::StateMachine;
 use super::snapshot::SnapshotFiles;
 use super::store::LogStore;
 use super::types::{Command, Entry, Payload, Types};
+use crate::storage::RealStorage;
 use crate::testing::ledger::Ledger;
 
 struct Builder;
@@ -22,7 +23,7 @@ impl StoreBuilder<Types, LogStore, StateMachine<Ledger>, TempDir> for Builder {
         let dir = TempDir::new().unwrap();
         let wal = Wal::open(&dir.path().join("wal"), Options::default()).unwrap();
         let log = wal.open_group(GroupKey { group: 1, incarnation: 0 }).unwrap();
-        let files = SnapshotFiles::new(dir.path().join("snapshots"), TaskScope::new());
+        let files = SnapshotFiles::new(RealStorage::shared(), dir.path().join("snapshots"), TaskScope::new());
         let (machine, _) = StateMachine::open(Replica::born(GroupId(1), JobId(1)), files, None).unwrap();
         Ok((dir, LogStore::new(log, TaskScope::new()), machine))
     }

@@ -20,6 +20,7 @@ use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
 use crate::identity::{self, Identity};
 use crate::status::Consistency;
+use crate::storage::RealStorage;
 
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) const CALL: Duration = Duration::from_secs(20);
@@ -118,7 +119,8 @@ impl Node {
         let links = Links::start(LinkConfig::default(), parts);
         let swim =
             Swim::start(swim_config(&identity, &config, listed), scope.clone(), clock.clone()).await.unwrap();
-        let parts = Parts { config, identity, links, swim, scope: scope.clone(), clock };
+        let storage = RealStorage::shared();
+        let parts = Parts { config, identity, links, swim, storage, scope: scope.clone(), clock };
         let coordinator = Coordinator::start(parts).await.unwrap();
         Self { coordinator, scope }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
-use muster_consensus::{ConsensusConfig, Coordinator, InitialMember, Parts};
+use muster_consensus::{ConsensusConfig, Coordinator, InitialMember, Parts, RealStorage};
 use muster_link::{Service, router};
 use muster_machine::Machine;
 use muster_runtime::task::Late;
@@ -65,6 +65,7 @@ impl<M: Machine> Node<M> {
             identity: base.identity.clone(),
             links: base.links.clone(),
             swim: base.swim.clone(),
+            storage: RealStorage::shared(),
             scope: base.scope.clone(),
             clock: base.clock.clone(),
         };

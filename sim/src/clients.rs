@@ -1,0 +1,245 @@
+//! The clients: on every node some, which put, read, register and end jobs, and remember what they were told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_consensus::{Consistency, ProposeError, RegisterJob};
+use muster_machine::{Entry, EntryReply, Reason};
+use muster_runtime::TaskKind;
+use muster_wire::job::Digest;
+use muster_wire::{JobId, MemberNumber, RequestId};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::time::Instant;
+
+use crate::host::Node;
+use crate::ledger;
+use crate::world::Shared;
+
+const CLIENT: TaskKind = TaskKind::new("sim_client");
+/// How long one call may take.
+const CALL: Duration = Duration::from_secs(2);
+/// How long a client repeats a request whose outcome it does not know.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// Puts at once.
+const BURST: usize = 25;
+/// Before a refused call is repeated.
+const PAUSE: Duration = Duration::from_millis(40);
+
+/// Starts the clients of a run of a node. They end with it.
+pub(crate) fn start(node: &Arc<Node>, shared: &Shared) {
+    for number in 0..shared.plan.clients {
+        let rng = StdRng::seed_from_u64(node.seed.wrapping_add(1 + number as u64));
+        let client = Client { node: node.clone(), shared: shared.clone(), rng };
+        node.scope.spawn_until_stop(CLIENT, client.run());
+    }
+}
+
+/// One client, at one node.
+pub(crate) struct Client {
+    node: Arc<Node>,
+    shared: Shared,
+    rng: StdRng,
+}
+
+#[derive(Clone, Copy)]
+enum Act {
+    Put,
+    Burst,
+    Read,
+    ReadStale,
+    Register,
+    End,
+    HandOver,
+    Snapshot,
+}
+
+/// What clients do, and how often.
+const ACTS: &[(u32, Act)] = &[
+    (50, Act::Put),
+    (3, Act::Burst),
+    (25, Act::Read),
+    (8, Act::ReadStale),
+    (10, Act::Register),
+    (2, Act::End),
+    (3, Act::HandOver),
+    (2, Act::Snapshot),
+];
+
+impl Client {
+    pub(crate) fn new(node: Arc<Node>, shared: Shared, salt: u64) -> Self {
+        let rng = StdRng::seed_from_u64(node.seed ^ salt.rotate_left(17));
+        Self { node, shared, rng }
+    }
+
+    async fn run(mut self) {
+        while !self.shared.is_healing() {
+            let pause = Duration::from_millis(self.rng.random_range(1..120));
+            tokio::time::sleep(pause).await;
+            self.act().await;
+        }
+    }
+
+    async fn act(&mut self) {
+        let job = self.pick();
+        match (self.draw(), job) {
+            (Act::Register, _) | (_, None) => self.register().await,
+            (Act::Put, Some(job)) => drop(self.put(job).await),
+            (Act::Burst, Some(job)) => self.burst(job).await,
+            (Act::Read, Some(job)) => drop(self.read(job).await),
+            (Act::ReadStale, Some(job)) => self.read_stale(job).await,
+            (Act::End, Some(job)) => self.end(job).await,
+            (Act::HandOver, Some(job)) => self.hand_over(job).await,
+            (Act::Snapshot, Some(job)) => drop(self.node.coordinator.snapshot(job).await),
+        }
+    }
+
+    fn draw(&mut self) -> Act {
+        let sum = ACTS.iter().map(|(weight, _)| weight).sum();
+        let mut at = self.rng.random_range(0..sum);
+        let chosen = ACTS.iter().find(|(weight, _)| {
+            let here = at < *weight;
+            at = at.saturating_sub(*weight);
+            here
+        });
+        chosen.map_or(Act::Put, |(_, act)| *act)
+    }
+
+    /// Some jobs are used all the time, most of them rarely.
+    fn pick(&mut self) -> Option<JobId> {
+        let jobs = match self.rng.random_range(0..10) {
+            0 => self.shared.oracle.jobs(),
+            _ => self.shared.oracle.lasting(),
+        };
+        let among = match self.rng.random_range(0..3) {
+            0 => jobs.len(),
+            _ => jobs.len().min(4),
+        };
+        (among > 0).then(|| jobs[self.rng.random_range(0..among)])
+    }
+
+    fn request(&mut self) -> RequestId {
+        RequestId::new(self.node.clock.unix_ms(), self.rng.random())
+    }
+
+    async fn register(&mut self) {
+        let Some(job) = self.shared.next_job() else { return };
+        let me = self.node.coordinator.me().member;
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && !self.shared.is_healing() {
+            let registered = self.node.coordinator.register(registration(job, me), CALL).await;
+            if registered.is_ok() {
+                self.shared.trace.line(&format!("job {job} is registered by {me}"));
+                return self.shared.oracle.registered(job);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Puts a number; true once it is acknowledged, or the job is gone.
+    pub(crate) async fn put(&mut self, job: JobId) -> bool {
+        let number = self.shared.oracle.put_begins(job);
+        let Ok(entry) = ledger::put(job, number, self.request(), self.node.clock.unix_ms()) else {
+            return false;
+        };
+        match self.propose(job, entry).await {
+            Some(Ok(reply)) => self.judge(job, number, reply.reply::<u64>(0)),
+            Some(Err(_)) => true,
+            None => false,
+        }
+    }
+
+    /// Many at once: they share batches, and soon the log is cut behind a snapshot.
+    async fn burst(&mut self, job: JobId) {
+        for _ in 0..BURST {
+            let mut client = Self::new(self.node.clone(), self.shared.clone(), self.rng.random());
+            self.node.scope.spawn_until_stop(CLIENT, async move { drop(client.put(job).await) });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    fn judge(&self, job: JobId, number: u64, outcome: Result<u64, Reason>) -> bool {
+        match outcome {
+            Ok(place) => {
+                self.shared.trace.line(&format!("job {job}: {number} is at {place}"));
+                self.shared.oracle.put_acked(job, number, place);
+            }
+            Err(Reason::Gone { .. }) => self.shared.oracle.gone(job),
+            Err(other) => self.shared.trace.line(&format!("job {job}: {number} was refused: {other}")),
+        }
+        true
+    }
+
+    /// Repeats the same request until its outcome is known; `None` if patience runs out first.
+    async fn propose(&self, job: JobId, entry: Entry) -> Option<Result<EntryReply, ProposeError>> {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            match self.node.coordinator.propose(job, entry.clone(), CALL).await {
+                Ok(reply) => return Some(Ok(reply)),
+                Err(error @ ProposeError::Gone { .. }) => {
+                    self.shared.oracle.gone(job);
+                    return Some(Err(error));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        None
+    }
+
+    /// Reads everything; true if the read was served, or the job is gone.
+    pub(crate) async fn read(&self, job: JobId) -> bool {
+        let floor = self.shared.oracle.read_begins(job);
+        match self.node.coordinator.read(job, Consistency::Linearizable, CALL).await {
+            Ok(view) => {
+                self.shared.trace.line(&format!("job {job}: read {} numbers", view.state.numbers.len()));
+                self.shared.oracle.read_ended(job, floor, &view.state);
+                true
+            }
+            Err(ProposeError::Gone { .. }) => {
+                self.shared.oracle.gone(job);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn read_stale(&self, job: JobId) {
+        let read = self.node.coordinator.read(job, Consistency::Stale, CALL).await;
+        if let Ok(view) = read {
+            self.shared.oracle.observe(job, "a stale read", &view.state);
+        }
+    }
+
+    async fn end(&mut self, job: JobId) {
+        self.shared.oracle.end_begins(job);
+        let Ok(entry) = ledger::end(job, self.request(), self.node.clock.unix_ms()) else { return };
+        if let Some(Ok(_)) = self.propose(job, entry).await {
+            self.shared.trace.line(&format!("job {job} is over"));
+            self.shared.oracle.ended(job);
+        }
+    }
+
+    async fn hand_over(&mut self, job: JobId) {
+        let replicas = self.node.coordinator.replicas(job);
+        if replicas.is_empty() {
+            return;
+        }
+        let to = replicas[self.rng.random_range(0..replicas.len())].member;
+        let handed = self.node.coordinator.hand_over(job, to, CALL).await;
+        self.shared.trace.line(&format!("job {job}: handed over to {to}: {}", handed.is_ok()));
+    }
+}
+
+fn registration(job: JobId, proposer: MemberNumber) -> RegisterJob {
+    RegisterJob {
+        job,
+        key: None,
+        digest: Digest([7; 32]),
+        name: "job".into(),
+        labels: Default::default(),
+        proposer,
+        avoid: vec![],
+        replication: 3,
+        retired: None,
+    }
+}
