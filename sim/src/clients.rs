@@ -56,14 +56,14 @@ enum Act {
 
 /// What clients do, and how often.
 const ACTS: &[(u32, Act)] = &[
-    (50, Act::Put),
-    (3, Act::Burst),
-    (25, Act::Read),
-    (8, Act::ReadStale),
-    (10, Act::Register),
-    (2, Act::End),
-    (3, Act::HandOver),
-    (2, Act::Snapshot),
+    (250, Act::Put),
+    (15, Act::Burst),
+    (125, Act::Read),
+    (40, Act::ReadStale),
+    (50, Act::Register),
+    (3, Act::End),
+    (15, Act::HandOver),
+    (10, Act::Snapshot),
 ];
 
 impl Client {
@@ -153,7 +153,7 @@ impl Client {
     async fn burst(&mut self, job: JobId) {
         for _ in 0..BURST {
             let mut client = Self::new(self.node.clone(), self.shared.clone(), self.rng.random());
-            self.node.scope.spawn_until_stop(CLIENT, async move { drop(client.put(job).await) });
+            self.node.scope.spawn_until_stop(CLIENT, async move { client.put(job).await; });
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -30,6 +30,7 @@ enum Fault {
     Kill,
     PowerLoss,
     PowerLossOfAll,
+    LongAway,
     DiskFails,
     Stall,
     Cut,
@@ -44,6 +45,8 @@ const FAULTS: &[Fault] = &[
     Fault::PowerLoss,
     Fault::PowerLoss,
     Fault::PowerLossOfAll,
+    Fault::LongAway,
+    Fault::LongAway,
     Fault::DiskFails,
     Fault::Stall,
     Fault::Stall,
@@ -126,6 +129,7 @@ impl Nemesis {
             Fault::Kill => self.off(sim, cluster, at, false),
             Fault::PowerLoss => self.off(sim, cluster, at, true),
             Fault::PowerLossOfAll => self.all_off(sim, cluster),
+            Fault::LongAway => self.long_away(sim, cluster, at),
             Fault::DiskFails => cluster.fail_disk(at, self.rng.random_range(0..12)),
             Fault::Stall => self.stall(sim, cluster, at),
             Fault::Cut => self.link(sim, cluster, (at, other), Cluster::cut),
@@ -159,6 +163,13 @@ impl Nemesis {
         (0..cluster.machines.len()).for_each(|at| self.off(sim, cluster, at, true));
         let soon = sim.elapsed() + Duration::from_millis(200);
         self.off.values_mut().for_each(|until| *until = (*until).min(soon));
+    }
+
+    /// Long enough to be replaced, where there is a spare.
+    fn long_away(&mut self, sim: &mut Sim<'_>, cluster: &Cluster, at: usize) {
+        self.off(sim, cluster, at, true);
+        let until = sim.elapsed() + Duration::from_millis(self.rng.random_range(6_000..11_000));
+        self.off.insert(at, until);
     }
 
     fn stall(&mut self, sim: &Sim<'_>, cluster: &Cluster, at: usize) {

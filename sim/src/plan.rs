@@ -35,9 +35,9 @@ impl Plan {
             storm: Duration::from_millis(rng.random_range(8_000..16_000)),
             calm_ms_max: rng.random_range(400..4_000),
             sleep_after: Duration::from_millis(rng.random_range(300..2_000)),
-            evict_after: Duration::from_millis(rng.random_range(2_000..6_000)),
-            replace_after: Duration::from_millis(rng.random_range(2_000..6_000)),
-            resident_max: rng.random_range(10..60),
+            evict_after: Duration::from_millis(rng.random_range(300..3_000)),
+            replace_after: Duration::from_millis(rng.random_range(500..3_000)),
+            resident_max: rng.random_range(5..40),
             snapshot_entries: rng.random_range(4..40),
             latency_ms_max: rng.random_range(2..15),
         }

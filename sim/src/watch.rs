@@ -42,7 +42,7 @@ pub(crate) struct Watch {
     /// The directory's digest after each index that was seen.
     directories: BTreeMap<u64, u32>,
     directory_seen: BTreeMap<usize, (u64, u64)>,
-    leaders: BTreeMap<JobId, (usize, u64)>,
+    leaders: BTreeMap<(usize, JobId), u64>,
     looks: u64,
     pub(crate) coverage: Coverage,
 }
@@ -83,7 +83,7 @@ impl Watch {
 
     fn note_leaders(&mut self, shared: &Shared, at: usize, led: &imbl::OrdMap<JobId, u64>) {
         for (job, term) in led {
-            if self.leaders.insert(*job, (at, *term)) != Some((at, *term)) {
+            if self.leaders.insert((at, *job), *term) != Some(*term) {
                 self.coverage.leaderships += 1;
                 shared.trace.line(&format!("job {job} is led by m{} in term {term}", at + 1));
             }
