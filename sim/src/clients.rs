@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use muster_consensus::directory::{MemberRow, MemberState, MemberStatus};
 use muster_consensus::{Consistency, ProposeError, RegisterJob};
 use muster_machine::{Entry, EntryReply, Reason};
 use muster_runtime::TaskKind;
 use muster_wire::job::Digest;
-use muster_wire::{JobId, MemberNumber, RequestId};
+use muster_wire::{JobId, MemberNumber, RequestId, Token};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ const CLIENT: TaskKind = TaskKind::new("sim_client");
 const CALL: Duration = Duration::from_secs(2);
 /// How long a client repeats a request whose outcome it does not know.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// Replicas of each job.
+const REPLICAS: u32 = 3;
 /// Puts at once.
 const BURST: usize = 25;
 /// Before a refused call is repeated.
@@ -52,6 +55,7 @@ enum Act {
     End,
     HandOver,
     Snapshot,
+    Drain,
 }
 
 /// What clients do, and how often.
@@ -64,6 +68,7 @@ const ACTS: &[(u32, Act)] = &[
     (3, Act::End),
     (15, Act::HandOver),
     (10, Act::Snapshot),
+    (1, Act::Drain),
 ];
 
 impl Client {
@@ -90,6 +95,7 @@ impl Client {
             (Act::ReadStale, Some(job)) => self.read_stale(job).await,
             (Act::End, Some(job)) => self.end(job).await,
             (Act::HandOver, Some(job)) => self.hand_over(job).await,
+            (Act::Drain, Some(_)) => self.drain().await,
             (Act::Snapshot, Some(job)) => drop(self.node.coordinator.snapshot(job).await),
         }
     }
@@ -153,7 +159,9 @@ impl Client {
     async fn burst(&mut self, job: JobId) {
         for _ in 0..BURST {
             let mut client = Self::new(self.node.clone(), self.shared.clone(), self.rng.random());
-            self.node.scope.spawn_until_stop(CLIENT, async move { client.put(job).await; });
+            self.node.scope.spawn_until_stop(CLIENT, async move {
+                client.put(job).await;
+            });
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -219,6 +227,31 @@ impl Client {
         }
     }
 
+    /// A member's replicas move away for a while, where there is a spare.
+    async fn drain(&mut self) {
+        let members: Vec<MemberRow> = self.node.coordinator.directory().members().cloned().collect();
+        if members.len() <= REPLICAS as usize {
+            return;
+        }
+        let row = &members[self.rng.random_range(0..members.len())];
+        self.set_status(row, MemberStatus::Draining).await;
+        tokio::time::sleep(PATIENCE).await;
+        self.set_status(row, MemberStatus::Active).await;
+    }
+
+    async fn set_status(&self, row: &MemberRow, status: MemberStatus) {
+        let state = MemberState {
+            member: row.number,
+            generation: row.generation,
+            status: Some(status),
+            ..MemberState::default()
+        };
+        let entry = Entry::new(JobId(0), Token(0), self.node.clock.unix_ms()).with(&state);
+        let Ok(entry) = entry else { return };
+        let set = self.node.coordinator.directory_propose(entry, CALL).await;
+        self.shared.trace.line(&format!("member {} is {status:?}: {}", row.number, set.is_ok()));
+    }
+
     async fn hand_over(&mut self, job: JobId) {
         let replicas = self.node.coordinator.replicas(job);
         if replicas.is_empty() {
@@ -239,7 +272,7 @@ fn registration(job: JobId, proposer: MemberNumber) -> RegisterJob {
         labels: Default::default(),
         proposer,
         avoid: vec![],
-        replication: 3,
+        replication: REPLICAS,
         retired: None,
     }
 }

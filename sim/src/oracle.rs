@@ -144,18 +144,16 @@ impl State {
 impl History {
     fn ack(&mut self, number: u64, place: u64) -> Option<String> {
         self.floor = self.floor.max(place);
-        if let Some(there) = self.canon.get(place as usize - 1)
-            && *there != number
-        {
-            return Some(format!("{number} was acknowledged at {place}, where {there} is"));
-        }
         self.told.insert(place, number);
-        match self.places.insert(number, place) {
-            Some(before) if before != place => {
-                Some(format!("{number} was acknowledged at {before} and again at {place}"))
-            }
-            _ => None,
-        }
+        let before = self.places.insert(number, place).filter(|before| *before != place);
+        let twice =
+            before.map(|before| format!("{number} was acknowledged at {before} and again at {place}"));
+        twice.or_else(|| self.check_place(number, place))
+    }
+
+    fn check_place(&self, number: u64, place: u64) -> Option<String> {
+        let there = self.canon.get(place as usize - 1).filter(|there| **there != number);
+        there.map(|there| format!("{number} was acknowledged at {place}, where {there} is"))
     }
 
     fn read(&mut self, floor: u64, ledger: &Ledger) -> Option<String> {

@@ -96,7 +96,8 @@ impl Watch {
         machine: &Machine,
         (applied, directory): (u64, &muster_consensus::Directory),
     ) {
-        let coming = directory.jobs().flat_map(|row| row.replicas.iter().map(|replica| (row.group, *replica)));
+        let coming =
+            directory.jobs().flat_map(|row| row.replicas.iter().map(|replica| (row.group, *replica)));
         self.coverage.replaced.extend(coming.filter(|(_, replica)| replica.incarnation() > Incarnation(0)));
         self.coverage.retired = self.coverage.retired.max(directory.tombstones_len());
         let Ok(bytes) = directory.encode() else { return };
@@ -111,14 +112,20 @@ impl Watch {
 impl Watch {
     fn look_at_replicas(&mut self, shared: &Shared, at: usize, machine: &Machine) {
         let Some(coordinator) = machine.coordinator() else { return };
+        let is_excused = machine.has_stopped() || machine.disk.is_failing();
         for status in coordinator.groups() {
             self.coverage.note(at, &status);
-            let is_excused = machine.has_stopped() || machine.disk.is_failing();
-            if status.state == "failed" && !is_excused {
-                let fault = format!("a replica of group {} has failed at {}", status.group, machine.name);
-                shared.oracle.accuse(fault);
+            if !is_excused {
+                check_replica(shared, machine, &status);
             }
         }
+    }
+}
+
+/// A replica fails with the disk below it, and for no other reason.
+fn check_replica(shared: &Shared, machine: &Machine, status: &GroupStatus) {
+    if status.state == "failed" {
+        shared.oracle.accuse(format!("a replica of group {} has failed at {}", status.group, machine.name));
     }
 }
 

@@ -16,7 +16,7 @@ struct Step {
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "fmt", run: || check(&mut tools::cargo(&["fmt", "--all", "--check"])) },
+    Step { name: "fmt", run: fmt },
     Step { name: "clippy", run: clippy },
     Step { name: "complexity", run: || complexity::run(&[]) },
     Step { name: "arrows", run: || arrows::run(&[]) },
@@ -84,6 +84,13 @@ fn summary(outcome: &Outcome) -> String {
 fn check(command: &mut Command) -> anyhow::Result<Verdict> {
     let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     Ok(Verdict::from_status(status))
+}
+
+/// The simulation is a workspace of its own.
+fn fmt() -> anyhow::Result<Verdict> {
+    let simulation = check(&mut tools::cargo(&["fmt", "--manifest-path", "sim/Cargo.toml", "--check"]))?;
+    let product = check(&mut tools::cargo(&["fmt", "--all", "--check"]))?;
+    Ok(if product == Verdict::Held { simulation } else { product })
 }
 
 fn clippy() -> anyhow::Result<Verdict> {
