@@ -52,6 +52,11 @@ impl Batch {
     pub(crate) fn new() -> Self {
         Self { items: VecDeque::new(), since: Stopwatch::start(), spin: Spin::new() }
     }
+
+    /// For a writer that is driven by its caller.
+    pub(crate) fn without_spin() -> Self {
+        Self { spin: Spin::never(), ..Self::new() }
+    }
 }
 
 enum Phase {

@@ -37,6 +37,11 @@ impl Spin {
         Self { pays: false, possible: cores > 1, skip: 0, pause: 1 }
     }
 
+    /// For a log whose caller decides when it is written: it never waits, and its clock may stand still.
+    pub(crate) fn never() -> Self {
+        Self { possible: false, ..Self::new() }
+    }
+
     /// Waits for anything that is ready.
     pub(crate) fn until(&mut self, ready: &AtomicUsize) {
         if self.pays {

@@ -37,13 +37,13 @@ impl Writer {
         lock: Option<DirLock>,
     ) -> io::Result<thread::JoinHandle<()>> {
         let keeper = Some(spawn_keeper(store.spares.clone(), shared.clone())?);
-        let writer = Self { keeper, lock, ..Self::new(store, shared) };
+        let writer = Self { keeper, lock, load: Batch::new(), ..Self::new(store, shared) };
         thread::Builder::new().name("muster-wal".to_owned()).spawn(move || writer.run())
     }
 
     /// Without threads of its own.
     pub(crate) fn new(store: Store, shared: Arc<Shared>) -> Self {
-        let writer = Self { store, shared, load: Batch::new(), keeper: None, lock: None };
+        let writer = Self { store, shared, load: Batch::without_spin(), keeper: None, lock: None };
         writer.publish();
         writer
     }
