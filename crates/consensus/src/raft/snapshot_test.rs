@@ -48,9 +48,9 @@ async fn removing_what_is_not_there_is_fine() {
 /// With a log that begins behind `purged`, and with the snapshot's last byte flipped if it `rots`.
 async fn covering(purged: Option<u64>, rots: bool) -> Result<Option<u64>, LoadError> {
     let dir = tempfile::tempdir().unwrap();
-    let files = SnapshotFiles::new(dir.path().join("7-0"), TaskScope::new());
+    let files = SnapshotFiles::new(RealStorage::shared(), dir.path().join("7-0"), TaskScope::new());
     files.save(sample(9, b"state")).await.unwrap();
-    let path = super::files(&dir.path().join("7-0")).unwrap().pop().unwrap();
+    let path = fs::read_dir(dir.path().join("7-0")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= u8::from(rots);
     fs::write(&path, bytes).unwrap();
