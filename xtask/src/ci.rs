@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::tools::{self, LIZARD, TYPOS, Tool};
 use crate::verdict::Verdict;
-use crate::{arrows, complexity, sim};
+use crate::{arrows, complexity};
 
 /// One check: its name in the summary, and how it runs.
 struct Step {
@@ -21,7 +21,6 @@ const STEPS: &[Step] = &[
     Step { name: "complexity", run: || complexity::run(&[]) },
     Step { name: "arrows", run: || arrows::run(&[]) },
     Step { name: "doc", run: doc },
-    Step { name: "sim", run: || sim::run(&[]) },
     Step { name: "typos", run: typos },
     Step { name: "lizard", run: lizard },
 ];
