@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::tools::{self, LIZARD, TYPOS, Tool};
 use crate::verdict::Verdict;
-use crate::{arrows, complexity};
+use crate::{arrows, complexity, sim};
 
 /// One check: its name in the summary, and how it runs.
 struct Step {
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "doc", run: doc },
     Step { name: "typos", run: typos },
     Step { name: "lizard", run: lizard },
+    Step { name: "sim", run: || sim::run(&[]) },
 ];
 
 /// The result of one step, with the time that it took.
