@@ -329,14 +329,16 @@ impl Cluster {
         }
     }
 
-    /// What every gate and manager knows of a job.
+    /// What every gate and manager knows of a job, and what it wrote last.
     async fn diagnosis(&self, job: &str) -> String {
         let mut said = String::new();
         for name in [Role::Gate, Role::Manager].iter().flat_map(|role| self.names(*role)) {
             for path in [format!("/v1/groups/{job}"), format!("/v1/jobs/{job}/explain")] {
-                let answer = self.get(&name, &path).await.unwrap_or_else(|error| error.to_string());
+                let answer = self.get(&name, &path).await.unwrap_or_else(|error| format!("{error:#}"));
                 said.push_str(&format!("\n{name}{path}: {answer}"));
             }
+            let process = self.running.get(&name).map_or_else(|| "not running".into(), Process::last_words);
+            said.push_str(&format!("\n{name}: {process}"));
         }
         said
     }

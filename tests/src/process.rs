@@ -11,6 +11,9 @@ use nix::unistd::Pid;
 
 use crate::wait::within;
 
+/// Lines of a process's output that a failed test shows.
+const LAST_LINES: usize = 12;
+
 /// The program with every entry point: beside this one, or one folder up from a test.
 pub fn program() -> PathBuf {
     let this = std::env::current_exe().unwrap_or_default();
@@ -100,6 +103,17 @@ impl Process {
     /// What it wrote so far.
     pub fn output(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The kernel's word for its state, and the end of what it wrote.
+    pub fn last_words(&self) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or("State: gone");
+        let output = self.output();
+        let lines: Vec<&str> = output.lines().collect();
+        let tail =
+            lines.iter().skip(lines.len().saturating_sub(LAST_LINES)).map(|line| format!("\n    {line}"));
+        format!("{state}{}", tail.collect::<String>())
     }
 }
 

@@ -26,7 +26,9 @@ impl Retention {
         match (job.now_ms() >= kept_until_ms, makes_room(job, record)) {
             (true, _) => purge(&self.shared, job, (record, Holder::Expired)).await,
             (false, true) => purge(&self.shared, job, (record, Holder::Acknowledged)).await,
-            (false, false) => Next::After(LOOK),
+            (false, false) => {
+                Next::After(LOOK.min(Duration::from_millis(kept_until_ms.saturating_sub(job.now_ms()))))
+            }
         }
     }
 }
