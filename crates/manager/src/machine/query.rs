@@ -88,11 +88,6 @@ impl JobRecord {
         self.deadline_ms
     }
 
-    /// Where a datacenter used without gates reports the end.
-    pub fn callback(&self) -> Option<&str> {
-        self.callback.as_deref()
-    }
-
     /// When it was created, started and ended, ms since 1970.
     pub const fn times_ms(&self) -> (u64, Option<u64>, Option<u64>) {
         (self.created_at_ms, self.started_at_ms, self.finished_at_ms)

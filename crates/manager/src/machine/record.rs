@@ -30,7 +30,6 @@ pub struct JobRecord {
     pub(super) digest: Digest,
     pub(super) datacenter: String,
     pub(super) deadline_ms: u64,
-    pub(super) callback: Option<String>,
     pub(super) status: JobStatus,
     pub(super) reason: Option<String>,
     /// Rises with each visible change.

@@ -269,7 +269,6 @@ pub(crate) fn create_job() -> CreateJob {
         digest: Digest([1; 32]),
         datacenter: "a".into(),
         deadline_ms: START_MS + 3_600_000,
-        callback: None,
     }
 }
 

@@ -289,7 +289,6 @@ fn create(shared: &Shared, submission: &Submission, now_ms: u64) -> CreateJob {
         digest: submission.digest,
         datacenter: shared.datacenter.clone(),
         deadline_ms: now_ms.saturating_add(submission.spec.timeout_ms),
-        callback: None,
     }
 }
 

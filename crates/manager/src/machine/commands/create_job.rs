@@ -25,8 +25,6 @@ pub struct CreateJob {
     pub datacenter: String,
     /// When the job times out, ms since 1970.
     pub deadline_ms: u64,
-    /// Where a datacenter used without gates reports the end.
-    pub callback: Option<String>,
 }
 
 impl Apply<ManagerJob> for CreateJob {
@@ -60,7 +58,6 @@ impl CreateJob {
             digest: self.digest,
             datacenter: self.datacenter,
             deadline_ms: self.deadline_ms,
-            callback: self.callback,
             status: JobStatus::Queued,
             reason: None,
             version: 1,
