@@ -227,14 +227,14 @@ impl<M: Machine> Slot<M> {
     /// As shown to people.
     pub(crate) fn status(&self) -> GroupStatus {
         match self.running() {
-            Some(group) => GroupStatus { state: self.phase.borrow().word(), ..group.status() },
+            Some(group) => GroupStatus { state: self.word(), ..group.status() },
             None => self.left_status().unwrap_or_else(|| self.bare_status()),
         }
     }
 
     fn left_status(&self) -> Option<GroupStatus> {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).as_deref().cloned()?;
-        Some(GroupStatus { state: self.phase.borrow().word(), ..left })
+        Some(GroupStatus { state: self.word(), ..left })
     }
 
     fn bare_status(&self) -> GroupStatus {

@@ -195,7 +195,8 @@ impl<M: Machine> Group<M> {
 
     /// Has the instance ended?
     pub(crate) fn is_stopped(&self) -> bool {
-        self.raft.server_metrics().borrow_watched().state == ServerState::Shutdown || self.fault().is_some()
+        let state = self.raft.server_metrics().borrow_watched().state;
+        state == ServerState::Shutdown || self.fault().is_some()
     }
 
     pub(crate) fn metrics(&self) -> RaftMetrics<Types> {
@@ -274,7 +275,7 @@ impl<M: Machine> Group<M> {
 
     /// As shown to people.
     pub(crate) fn status(&self) -> GroupStatus {
-        let metrics = self.metrics();
+        let (metrics, token) = (self.metrics(), self.views.borrow().token());
         GroupStatus {
             job: (self.id != GroupId(0)).then_some(self.job),
             group: self.id,
@@ -283,7 +284,7 @@ impl<M: Machine> Group<M> {
             role: role_of(metrics.state),
             leader: self.leader().map(RaftId::member),
             term: metrics.current_term,
-            token: self.views.borrow().token(),
+            token,
             last_log: self.log.last().map(|id| id.index),
             committed: metrics.local_committed.as_ref().map(|id| id.index),
             applied: metrics.last_applied.as_ref().map(|id| id.index),

@@ -17,4 +17,6 @@ pub(crate) mod types;
 pub(crate) mod write;
 
 #[cfg(test)]
+mod read_test;
+#[cfg(test)]
 mod store_test;

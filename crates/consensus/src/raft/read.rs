@@ -79,10 +79,12 @@ impl<M: Machine> Group<M> {
         }
         let mut views = self.views.clone();
         let reached = timeout_at(deadline, views.wait_for(|view| view.applied >= index)).await;
-        match reached {
-            Ok(Ok(_)) => Ok(self.view()),
-            Ok(Err(_)) => Err(ProposeError::NotServing),
-            Err(_) => Err(ProposeError::Timeout),
-        }
+        // Cloned while it is borrowed: whoever borrows twice waits for the applier, which waits for the first of the two.
+        let view = match reached {
+            Ok(Ok(view)) => view.clone(),
+            Ok(Err(_)) => return Err(ProposeError::NotServing),
+            Err(_) => return Err(ProposeError::Timeout),
+        };
+        Ok(View { age: self.age(), ..view })
     }
 }
