@@ -40,6 +40,7 @@ async fn one(name: &str) -> anyhow::Result<()> {
 async fn start(topology: Topology) -> anyhow::Result<Cluster> {
     let mut cluster = Cluster::prepare(topology)?;
     cluster.set("limits.submissions", "0");
+    cluster.set("telemetry.log", "info");
     cluster.start_all().await?;
     Ok(cluster)
 }
