@@ -53,7 +53,8 @@ fn next_step(record: &JobRecord, ix: WorkflowIx) -> Option<Step> {
     let Some(workflow) = record.workflow(ix) else { return register(record, ix) };
     match workflow.status() {
         WorkflowStatus::Completed => Some(merge_step(record, ix, workflow)),
-        WorkflowStatus::Pending => pending_step(record, ix).or_else(|| failed_step(workflow)),
+        // A lost attempt may still report: nothing of it ran, as was believed, and then all of it has ended well.
+        WorkflowStatus::Pending => pending_step(record, ix).or_else(|| open_step(workflow)),
         WorkflowStatus::Assigned => idle_step(workflow).or_else(|| open_step(workflow)),
         WorkflowStatus::Running => open_step(workflow),
         WorkflowStatus::Cancelling => workflow.is_all_succeeded().then_some(Step::Complete),

@@ -4,7 +4,7 @@ use muster_consensus::View;
 use muster_wire::job::Exit;
 
 use super::*;
-use crate::machine::world::{World, key, provision, reserve, result, set_context, stopped};
+use crate::machine::world::{World, key, provision, reserve, result, set_context, stopped, worker_dead};
 use crate::machine::{ManagerJob, Phase};
 
 fn settled(world: &mut World) -> Vec<u16> {
@@ -32,6 +32,20 @@ fn one_entry_takes_a_job_from_its_last_result_to_its_end() {
     assert_eq!(world.state().status(), Some(JobStatus::Completed));
     assert_eq!(world.workflow(0).status(), WorkflowStatus::Aggregated);
     assert_eq!(settled(&mut world), Vec::<u16>::new());
+}
+
+#[test]
+fn lost_attempts_that_report_after_all_complete_a_workflow_that_was_pending_again() {
+    let mut world = World::registered();
+    world.applied(&reserve(0, 0, 1));
+    world.applied(&reserve(0, 1, 1));
+    world.applied(&worker_dead(1));
+    settled(&mut world);
+    assert_eq!(world.workflow(0).status(), WorkflowStatus::Pending);
+    world.applied(&result(0, 0, Exit::code(0)));
+    world.applied(&result(0, 1, Exit::code(0)));
+    settled(&mut world);
+    assert_eq!(world.workflow(0).status(), WorkflowStatus::Aggregated);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub static WORKFLOW: Transitions<WorkflowStatus> = {
     };
     Transitions {
         moves: &[
-            (Pending, &[Assigned, Skipped, Cancelled, Failed, Cancelling]),
+            (Pending, &[Assigned, Completed, Skipped, Cancelled, Failed, Cancelling]),
             (Assigned, &[Pending, Running, Completed, Failed, Cancelling]),
             (Running, &[Completed, Failed, Cancelling]),
             (Cancelling, &[Cancelled, Completed, Failed]),

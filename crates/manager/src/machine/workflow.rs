@@ -185,10 +185,18 @@ impl Workflow {
         self.status = to;
         match to {
             WorkflowStatus::Pending => self.started_at_ms = None,
-            WorkflowStatus::Assigned => self.started_at_ms = self.started_at_ms.or(Some(at_ms)),
+            WorkflowStatus::Assigned => self.note_start(at_ms),
+            WorkflowStatus::Completed => {
+                self.note_start(at_ms);
+                self.note_end(at_ms);
+            }
             _ => self.note_end(at_ms),
         }
         Ok(())
+    }
+
+    fn note_start(&mut self, at_ms: u64) {
+        self.started_at_ms = self.started_at_ms.or(Some(at_ms));
     }
 
     fn note_end(&mut self, at_ms: u64) {
