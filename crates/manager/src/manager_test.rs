@@ -95,6 +95,15 @@ async fn a_cancel_of_an_unknown_job_keeps_a_late_submission_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_of_workflows_that_overtakes_the_submission_keeps_nothing_out() {
+    let (dc, gate) = (managers(1, "").await, FakeGate::start().await);
+    let call = gate.submission(ONE);
+    let cancel = gate.cancel(call.job, CancelScope::Workflows(vec![muster_wire::WorkflowIx(0)]));
+    assert_eq!(gate.call(&dc[0], &cancel).await, Ok(CancelReply::Cancelling), "to be asked again");
+    assert_eq!(gate.submit(&dc[0], &call).await.status, JobStatus::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_stops_what_runs_and_then_the_job_is_cancelled() {
     let (dc, gate) = (managers(1, "").await, FakeGate::start().await);
     let worker = FakeWorker::start("w1", 4, &[&dc[0]]).await;

@@ -26,10 +26,16 @@ pub(crate) async fn cancel(shared: Arc<Shared>, call: CancelJob) -> Result<Cance
     if let Some(tombstone) = directory.tombstone(call.job) {
         return Ok(gone(tombstone.status));
     }
-    match directory.job(call.job).is_some() {
-        true => cancel_known(&shared, call).await,
-        false => cancel_unknown(&shared, call).await,
+    match (directory.job(call.job).is_some(), is_of_the_job(&call)) {
+        (true, _) => cancel_known(&shared, call).await,
+        (false, true) => cancel_unknown(&shared, call).await,
+        // Its submission is on the way, and the rest of the job is to run: whoever carries the cancel asks again.
+        (false, false) => Ok(CancelReply::Cancelling),
     }
+}
+
+fn is_of_the_job(call: &CancelJob) -> bool {
+    call.order.scope == CancelScope::Job
 }
 
 /// What a cancel of a purged job answers.
@@ -93,11 +99,12 @@ fn check_gate(view: &View<ManagerJob>, token: Token) -> Result<(), RpcError> {
 
 fn draft(shared: &Shared, view: &View<ManagerJob>, call: &CancelJob) -> Draft {
     let mut draft = Draft::new(call.job, view, shared.clock.unix_ms());
-    match view.state.record() {
-        None => {
+    match (view.state.record(), is_of_the_job(call)) {
+        (None, true) => {
             drop(draft.push(&CompleteJob { acknowledged_by_gate: false, without_job: WithoutJob::Cancelled }))
         }
-        Some(_) => initiate(&mut draft, call),
+        (None, false) => {}
+        (Some(_), _) => initiate(&mut draft, call),
     }
     draft
 }
