@@ -52,7 +52,7 @@ fn heard<T>(answer: Result<T, CallError>) -> Result<Asked<T>, CallError> {
 /// In the order of asking, last first.
 fn addresses(gate: &Gate, (job, dc): (&GateJob, &str)) -> Vec<String> {
     let own = job.dc(dc).and_then(|dc| dc.manager.as_ref()).map(|manager| manager.node.addr.clone());
-    let mut addrs = gate.datacenters.managers(dc);
+    let mut addrs = gate.datacenters.managers_for(dc, job.job);
     addrs.reverse();
     addrs.extend(own.filter(|addr| !addr.is_empty()));
     addrs

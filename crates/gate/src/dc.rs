@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use muster_link::{CallError, Links};
 use muster_runtime::{Clock, TaskKind, TaskScope};
+use muster_wire::JobId;
 use muster_wire::api::{DatacenterHealth, DatacenterView};
 use muster_wire::rpc::manager::{DatacenterReport, DescribeDatacenter};
 
@@ -124,6 +125,11 @@ impl Datacenters {
     /// `host:port` of its managers: those that it told of first, then the configured ones.
     pub fn managers(&self, name: &str) -> Vec<String> {
         self.known(name).map(|known| known.addrs()).unwrap_or_default()
+    }
+
+    /// The same, in a job's own order: new jobs, and so their leaders, are spread over the managers.
+    pub fn managers_for(&self, name: &str, job: JobId) -> Vec<String> {
+        self.known(name).map(|known| known.addrs_for(job)).unwrap_or_default()
     }
 
     /// Every datacenter at a glance, by name.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muster_wire::JobId;
 use muster_wire::api::{Cores, DatacenterHealth, DatacenterView};
 use muster_wire::rpc::manager::DatacenterReport;
 use tokio::time::Instant;
@@ -53,10 +54,23 @@ impl Known {
         self.health.silent_for(now)
     }
 
+    /// Whom to ask, the managers that were told of first: whoever answered last leads.
     pub(super) fn addrs(&self) -> Vec<String> {
+        self.addrs_from(0)
+    }
+
+    /// The same, for a job: each job begins at a manager of its own, since the one that takes a new job leads it.
+    pub(super) fn addrs_for(&self, job: JobId) -> Vec<String> {
+        self.addrs_from(job.0)
+    }
+
+    fn addrs_from(&self, turn: u128) -> Vec<String> {
         let told = self.last.iter().flat_map(|(report, _)| &report.managers).map(|node| node.addr.clone());
+        let mut told: Vec<String> = told.collect();
+        let turns = turn % (told.len().max(1) as u128);
+        told.rotate_left(turns as usize);
         let mut addrs: Vec<String> = Vec::new();
-        for addr in told.chain(self.seeds.iter().cloned()) {
+        for addr in told.into_iter().chain(self.seeds.iter().cloned()) {
             if !addr.is_empty() && !addrs.contains(&addr) {
                 addrs.push(addr);
             }
@@ -80,3 +94,7 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "known_test.rs"]
+mod known_test;
