@@ -64,6 +64,24 @@ async fn a_killed_leader_is_replaced_and_no_acknowledged_write_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_jobs_leader_is_known_when_its_registration_returns() {
+    logs();
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    let node = &nodes[1];
+    let jobs = (0..64).map(|at| JobId(JOB.0 + at));
+    let led = futures_util::future::join_all(jobs.map(|job| async move {
+        node.register(job).await.unwrap();
+        node.coordinator.leader(job)
+    }));
+    let me = Some(node.coordinator.me());
+    assert_eq!(led.await.iter().filter(|leader| **leader != me).count(), 0);
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_proposers_of_one_job_get_one_group() {
     logs();
     let site = Site::of(3);

@@ -164,6 +164,11 @@ impl<M: Machine> Coordinator<M> {
         self.host.leader_of(job)
     }
 
+    /// The same, waited for while the group is in creation or election; `None`: no replica here, or nobody leads in time.
+    pub async fn await_leader(&self, job: JobId, within: Duration) -> Option<NodeRef> {
+        self.host.await_leader(job, self.deadline(within)).await
+    }
+
     /// The nodes that hold a replica of the job, by the directory as applied here.
     pub fn replicas(&self, job: JobId) -> Vec<NodeRef> {
         let view = self.host.directory.view();

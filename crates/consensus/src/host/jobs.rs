@@ -288,6 +288,20 @@ impl<M: Machine> Host<M> {
         };
         self.peers().node(leader)
     }
+
+    /// The same; waits while nobody leads.
+    pub(crate) async fn await_leader(self: &Arc<Self>, job: JobId, deadline: Instant) -> Option<NodeRef> {
+        if let Some(leader) = self.leader_of(job) {
+            return Some(leader);
+        }
+        let slot = self.local(job)?;
+        let group = self.group_for_caller(&slot, deadline).await.ok()?;
+        let _waiting = slot.standing.wait_guard();
+        self.use_now(&slot);
+        self.want_if_leaderless(&slot, &group);
+        group.until_led(deadline).await.ok()?;
+        self.leader_of(job)
+    }
 }
 
 fn view_of<M: Machine>(state: &GroupState) -> Result<View<M>, ProposeError> {

@@ -27,7 +27,8 @@ const GIVE_AWAY_WITHIN: Duration = Duration::from_secs(1);
 const CLOSE: TaskKind = TaskKind::new("wal_close");
 
 impl<M: Machine> Host<M> {
-    /// Opens this node's replica of a job that was registered here, if it is the one that leads from birth.
+    /// Opens this node's replica of a job that was registered here, if it is the one that leads from birth. A new one
+    /// leads when this returns, so that whoever asks next need not look for its leader.
     pub(crate) async fn await_birth(
         self: &Arc<Self>,
         registered: &Registered,
@@ -43,7 +44,11 @@ impl<M: Machine> Host<M> {
         let row = view.state.job(job).filter(|row| row.birth.proposer == self.me());
         let Some(opening) = row.and_then(|row| self.my_opening(row)) else { return Ok(()) };
         let slot = self.ensure(opening)?;
-        self.resident(&slot, deadline).await.map(drop)
+        let group = self.resident(&slot, deadline).await?;
+        match registered {
+            Registered::New { .. } => group.until_led(deadline).await,
+            Registered::Known { .. } | Registered::Gone { .. } => Ok(()),
+        }
     }
 
     /// Hands a led group over and waits until the other one leads.

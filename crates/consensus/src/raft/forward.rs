@@ -11,6 +11,7 @@ use openraft::async_runtime::WatchReceiver as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::group::Group;
+use super::types::Leadership;
 use super::write::Written;
 use crate::error::ProposeError;
 use crate::status::View;
@@ -26,9 +27,10 @@ pub(crate) fn left_ms(deadline: Instant, now: Instant) -> u64 {
 impl<M: Machine> Group<M> {
     /// Proposes here or at the leader; asks again while nobody leads, since nothing was proposed then.
     pub(crate) async fn propose(&self, entry: &Bytes, deadline: Instant) -> Result<Written, ProposeError> {
+        let mut leadership = self.leadership();
         loop {
             match self.propose_once(entry, deadline).await {
-                Err(error) if is_leaderless(&error) => self.leader_change(deadline).await?,
+                Err(error) if is_leaderless(&error) => self.leader_change(&mut leadership, deadline).await?,
                 other => return other,
             }
         }
@@ -57,10 +59,11 @@ impl<M: Machine> Group<M> {
 
     /// The state as of now or later, by the leader's read index.
     pub(crate) async fn up_to_date(&self, deadline: Instant) -> Result<View<M>, ProposeError> {
+        let mut leadership = self.leadership();
         loop {
             match self.index_now(deadline).await {
                 Ok(index) => return self.view_at(index, deadline).await,
-                Err(error) if is_leaderless(&error) => self.leader_change(deadline).await?,
+                Err(error) if is_leaderless(&error) => self.leader_change(&mut leadership, deadline).await?,
                 Err(error) => return Err(unproposed(error)),
             }
         }
@@ -83,21 +86,31 @@ impl<M: Machine> Group<M> {
 
     /// Returns once somebody leads; an error at the deadline.
     pub(crate) async fn until_led(&self, deadline: Instant) -> Result<(), ProposeError> {
+        let mut leadership = self.leadership();
         while self.leader().is_none() {
-            self.leader_change(deadline).await?;
+            self.leader_change(&mut leadership, deadline).await?;
         }
         Ok(())
     }
 
+    /// Tells of changes from now on: to be taken before the leader is looked up, so that none is missed.
+    fn leadership(&self) -> Leadership {
+        let mut leadership = self.raft.server_metrics();
+        drop(leadership.borrow_and_update());
+        leadership
+    }
+
     /// Returns when the leadership has changed, or soon; an error at the deadline.
-    async fn leader_change(&self, deadline: Instant) -> Result<(), ProposeError> {
+    async fn leader_change(
+        &self,
+        leadership: &mut Leadership,
+        deadline: Instant,
+    ) -> Result<(), ProposeError> {
         let soon = self.clock.now() + LEADERLESS_PAUSE;
         if soon >= deadline {
             return Err(ProposeError::Timeout);
         }
-        let mut metrics = self.raft.server_metrics();
-        drop(metrics.borrow_and_update());
-        match timeout_at(soon, metrics.changed()).await {
+        match timeout_at(soon, leadership.changed()).await {
             Ok(Err(_)) => Err(ProposeError::NotServing),
             Ok(Ok(())) | Err(_) => Ok(()),
         }

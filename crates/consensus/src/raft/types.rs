@@ -48,3 +48,5 @@ pub(crate) type Membership = openraft::Membership<u64, ()>;
 pub(crate) type StoredMembership = alias::StoredMembershipOf<Types>;
 pub(crate) type SnapshotMeta = alias::SnapshotMetaOf<Types>;
 pub(crate) type Snapshot = alias::SnapshotOf<Types, SnapshotBytes>;
+/// Vote, leader and state of an instance, as they change.
+pub(crate) type Leadership = alias::WatchReceiverOf<Types, openraft::metrics::RaftServerMetrics<Types>>;

@@ -29,8 +29,7 @@ const FORWARD_WITHIN: Duration = Duration::from_secs(8);
 /// Drafts made anew because the state had moved on.
 const TRIES_MAX: usize = 4;
 /// How long a group in creation is waited for.
-const LEADER_POLLS: u32 = 60;
-const LEADER_POLL: Duration = Duration::from_millis(50);
+const LED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What is submitted, by a gate or by a client of a datacenter without gates.
 #[derive(Clone, Debug)]
@@ -141,13 +140,9 @@ fn check_registered(registered: Registered) -> Result<(), RpcError> {
 
 /// Waits until somebody leads the group; `None`: this node.
 async fn leader_elsewhere(shared: &Shared, job: JobId) -> Result<Option<NodeRef>, RpcError> {
-    for _ in 0..LEADER_POLLS {
-        if let Some(leader) = shared.coordinator.leader(job) {
-            return Ok(Some(leader).filter(|leader| *leader != shared.me()));
-        }
-        tokio::time::sleep(LEADER_POLL).await;
-    }
-    Err(RpcError::NotLeader { leader: None })
+    let leader = shared.coordinator.await_leader(job, LED_WITHIN).await;
+    let leader = leader.ok_or(RpcError::NotLeader { leader: None })?;
+    Ok(Some(leader).filter(|leader| *leader != shared.me()))
 }
 
 async fn forward(shared: &Shared, call: SubmitJob, leader: &NodeRef) -> Result<SubmitReply, RpcError> {
