@@ -27,7 +27,7 @@ retries = 3
 backoff = "100ms"
 grace = "1s"
 command = ["sh", "-c", '''
-echo "start {{{{shard}}}} {{{{attempt}}}} $MUSTER_FENCE $$" >> {notes}
+echo "start {{{{shard}}}} {{{{attempt}}}} $MUSTER_FENCE $$ $MUSTER_JOB_ID" >> {notes}
 for second in $(seq {seconds}); do echo "second $second"; sleep 1; done
 echo "end {{{{shard}}}} {{{{attempt}}}} $MUSTER_FENCE $$" >> {notes}
 ''']
@@ -65,11 +65,11 @@ pub(crate) fn assert_completed_once(job: &JobView, results: &JobResults) {
     }
 }
 
-/// No (shard, attempt) was started twice.
+/// No (shard, attempt) of a job was started twice.
 pub(crate) fn assert_no_attempt_ran_twice(cluster: &Cluster) {
-    let mut starts: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut starts: BTreeMap<[String; 3], u32> = BTreeMap::new();
     for note in notes(cluster).into_iter().filter(|note| note[0] == "start") {
-        *starts.entry((note[1].clone(), note[2].clone())).or_default() += 1;
+        *starts.entry([5, 1, 2].map(|word| note[word].clone())).or_default() += 1;
     }
     let twice: Vec<_> = starts.into_iter().filter(|(_, count)| *count > 1).collect();
     assert!(twice.is_empty(), "attempts that ran twice: {twice:?}");

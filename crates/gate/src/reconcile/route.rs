@@ -47,7 +47,6 @@ impl RouteDuty {
         if !unleased.is_empty() {
             let entry = self.leases(job, record, &unleased).map_err(|error| unencodable(&error))?;
             commit(job, "lease", entry).await?;
-            crash_point("gate.leased");
             return Ok(Next::Again);
         }
         let waiting: Vec<&str> = waiting(job, |dc| !dc.has_accepted());
@@ -77,6 +76,7 @@ impl RouteDuty {
     async fn hand_over(&self, job: &Job, name: &str) -> Next {
         let state = &job.view.state;
         let Some(call) = state.dc(name).and_then(|dc| submission(job, name, dc)) else { return Next::Idle };
+        crash_point("gate.leased");
         let built = match ask_datacenter(&self.gate, (state, name), &call).await {
             Asked::Reply(reply) => Some(taken(job, name, reply)),
             Asked::Said(error) => after_word(job, name, error),

@@ -198,7 +198,6 @@ pub(super) async fn commit_held(
         held.iter().cloned().partition(|held| register(&mut draft, wish, held));
     crash_point("manager.reserved");
     let committed = shared.commit(job.job, draft).await;
-    crash_point("manager.assigned");
     match (committed.is_done(), committed.next()) {
         (true, _) => {
             release_all(shared, job, &refused).await;

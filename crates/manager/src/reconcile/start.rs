@@ -123,6 +123,7 @@ async fn start(shared: &Shared, job: &Job, (record, attempt): (&JobRecord, &Open
         manager: job.me.clone(),
         run,
     };
+    crash_point("manager.assigned");
     let answer = shared.links.call_node(&attempt.worker, &call, CALL_WITHIN).await;
     crash_point("manager.started");
     interpret(shared, attempt, answer)
