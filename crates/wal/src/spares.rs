@@ -69,6 +69,13 @@ enum Job {
     Make(u64),
 }
 
+/// What becomes of a dead segment.
+enum Fate {
+    Aside,
+    Deleted,
+    Spare(Spare),
+}
+
 /// The spare segments of one log. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Spares(Arc<Inner>);
@@ -137,7 +144,8 @@ impl Spares {
     pub(crate) fn retire(&self, dead: Dead) -> Result<(), Fault> {
         let mut state = lock(&self.0.state);
         if !state.kept {
-            return self.0.retire(dead, &mut state);
+            drop(state);
+            return self.0.retire(dead);
         }
         state.dead.push_back(dead);
         self.0.changed.notify_all();
@@ -166,7 +174,7 @@ impl Spares {
     fn serve(&self) -> Result<(), Fault> {
         while let Some(job) = self.0.next_job() {
             match job {
-                Job::Retire(dead) => self.0.retire(dead, &mut lock(&self.0.state))?,
+                Job::Retire(dead) => self.0.retire(dead)?,
                 Job::Make(number) => self.0.make_ahead(number)?,
             }
         }
@@ -227,7 +235,7 @@ impl Inner {
     /// A full disk is waited out: a segment may be given back meanwhile, or somebody makes room.
     fn make_ahead(&self, number: u64) -> Result<(), Fault> {
         match self.make((number, self.segment_bytes), |took| self.yield_disk(took)) {
-            Ok(spare) => self.add(spare, &mut lock(&self.state)),
+            Ok(spare) => self.add(spare),
             Err(fault) if is_full(&fault.source) => self.wait_for_space(number)?,
             Err(fault) => return Err(fault),
         }
@@ -244,9 +252,10 @@ impl Inner {
         Ok(())
     }
 
-    fn add(&self, spare: Spare, state: &mut State) {
+    fn add(&self, spare: Spare) {
+        let mut state = lock(&self.state);
         state.spares.push_back(spare);
-        self.publish(state);
+        self.publish(&state);
         self.space.set_short(false);
         self.changed.notify_all();
     }
@@ -283,23 +292,39 @@ impl Inner {
     }
 
     /// Durable before it returns: segments go one after the other, oldest first, so that what closes or truncates a group
-    /// is never gone before what it closed or truncated.
-    fn retire(&self, dead: Dead, state: &mut State) -> Result<(), Fault> {
+    /// is never gone before what it closed or truncated. The disk is never waited for with the state locked: the writer
+    /// looks at it with each batch.
+    fn retire(&self, dead: Dead) -> Result<(), Fault> {
         let name = segment_name(dead.segment);
-        let full = dead.bytes == self.segment_bytes && state.spares.len() < SPARES_MAX;
-        if dead.damaged {
-            self.disk.rename(&name, &damaged_name(dead.segment)).during("put a damaged segment aside")?;
-            return self.disk.sync_dir().during("put a damaged segment aside");
+        match self.fate(&dead) {
+            Fate::Aside => {
+                self.disk.rename(&name, &damaged_name(dead.segment)).during("put a damaged segment aside")?;
+                self.disk.sync_dir().during("put a damaged segment aside")
+            }
+            Fate::Deleted => {
+                self.disk.remove(&name).during("delete a segment")?;
+                self.disk.sync_dir().during("delete a segment")
+            }
+            Fate::Spare(spare) => {
+                self.disk.rename(&name, &spare.name).during("recycle a segment")?;
+                self.disk.sync_dir().during("recycle a segment")?;
+                self.add(spare);
+                Ok(())
+            }
         }
-        if !full {
-            self.disk.remove(&name).during("delete a segment")?;
-            return self.disk.sync_dir().during("delete a segment");
+    }
+
+    fn fate(&self, dead: &Dead) -> Fate {
+        let mut state = lock(&self.state);
+        let is_wanted = dead.bytes == self.segment_bytes && state.spares.len() < SPARES_MAX;
+        match (dead.damaged, is_wanted) {
+            (true, _) => Fate::Aside,
+            (false, false) => Fate::Deleted,
+            (false, true) => {
+                let name = spare_name(state.next_number());
+                Fate::Spare(Spare { name, bytes: dead.bytes, recycled: true })
+            }
         }
-        let spare = Spare { name: spare_name(state.next_number()), bytes: dead.bytes, recycled: true };
-        self.disk.rename(&name, &spare.name).during("recycle a segment")?;
-        self.disk.sync_dir().during("recycle a segment")?;
-        self.add(spare, state);
-        Ok(())
     }
 }
 
