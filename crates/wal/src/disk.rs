@@ -84,14 +84,15 @@ impl Disk for RealDisk {
         let file = File::open(self.path(name))?;
         let mut bytes = vec![0; length];
         let mut done = 0;
-        loop {
+        while done < length {
             let read = read_some(&file, offset + done as u64, &mut bytes[done..])?;
-            done += read;
             if read == 0 {
-                bytes.truncate(done);
-                return Ok(bytes);
+                break;
             }
+            done += read;
         }
+        bytes.truncate(done);
+        Ok(bytes)
     }
 
     fn length(&self, name: &str) -> io::Result<u64> {
@@ -157,7 +158,7 @@ fn wrote(result: io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// Nothing at the end of the file, or when `bytes` are full.
+/// Nothing at the end of the file.
 fn read_some(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
     loop {
         match file.read_at(bytes, offset) {

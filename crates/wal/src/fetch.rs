@@ -13,6 +13,8 @@ use crate::{
 
 /// How much is read from a segment at once, if the frames stand close together, bytes.
 const SPAN_BYTES_MAX: u64 = 1 << 20;
+/// Frames that are further apart are read one by one: another read takes less than so many bytes that nobody wants.
+const GAP_BYTES_MAX: u64 = 16 << 10;
 
 /// An entry and where it is.
 type Located = (LogId, Slot);
@@ -68,15 +70,16 @@ fn read_all(disk: &dyn Disk, located: &[Located]) -> Result<Vec<Entry>, ReadErro
 
 /// How many of the entries can be read at once: at least one.
 fn span_len(located: &[Located]) -> usize {
-    let mut before: Option<Place> = None;
     let first = located.first().map_or(Place::default(), |(_, slot)| slot.place);
-    let together = located.iter().take_while(|(_, slot)| {
-        let follows =
-            before.replace(slot.place).is_none_or(|before| end_of(before) <= slot.place.offset.into());
-        let near = end_of(slot.place).saturating_sub(first.offset.into()) <= SPAN_BYTES_MAX;
-        follows && near && slot.place.segment == first.segment
+    let mut before = first;
+    let together = located.iter().skip(1).take_while(|(_, slot)| {
+        let here = u64::from(slot.place.offset);
+        let follows = slot.place.segment == first.segment && end_of(before) <= here;
+        let near = here.saturating_sub(end_of(before)) <= GAP_BYTES_MAX;
+        before = slot.place;
+        follows && near && end_of(slot.place) - u64::from(first.offset) <= SPAN_BYTES_MAX
     });
-    together.count().max(1)
+    1 + together.count()
 }
 
 fn end_of(place: Place) -> u64 {
@@ -93,5 +96,30 @@ fn entry_in(span: &Bytes, from: u64, (id, slot): &Located) -> Result<Entry, Read
             offset: slot.place.offset.into(),
             index: id.index,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn located(segment: u32, offset: u32) -> Located {
+        let place = Place { segment, offset, length: 100 };
+        (LogId::default(), Slot { place, ..Slot::default() })
+    }
+
+    #[test]
+    fn frames_that_stand_close_together_are_read_at_once_and_others_one_by_one() {
+        let gap = GAP_BYTES_MAX as u32;
+        let frames = [(1, 0), (1, 100), (1, 200 + gap), (1, 301 + 2 * gap), (2, 400 + 2 * gap), (2, 100)];
+        let frames = frames.map(|(segment, offset)| located(segment, offset));
+        let spans = [3, 2, 1, 1, 1, 1];
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|from| span_len(&frames[from..])), spans);
+    }
+
+    #[test]
+    fn a_span_has_a_bound() {
+        let frames: Vec<_> = (0..100_000).map(|at| located(1, at * 100)).collect();
+        assert_eq!(span_len(&frames) as u64, SPAN_BYTES_MAX / 100);
     }
 }
