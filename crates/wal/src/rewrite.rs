@@ -11,12 +11,20 @@ use crate::{
     trace::Trace,
 };
 
-/// Bytes of copies that go with one batch.
-const SLICE_BYTES: usize = 64 << 10;
+/// Bytes of copies that go with one batch; one entry may be more.
+const SLICE_BYTES: usize = 32 << 10;
 /// Entries of one group that are copied at once.
 const SLICE_ENTRIES: usize = 256;
+/// Groups that are looked at for one batch: most of them may have nothing in the segment.
+const SLICE_GROUPS: usize = 64;
 /// A segment with less than this part of it alive is worth copying early, in percent.
 const SPARSE_PERCENT: u64 = 30;
+/// With less than this part of a whole segment alive it is copied although there is room, in percent: it holds all behind
+/// it, and new segments have to be made for ever that could be used again.
+const TRACES_PERCENT: u64 = 2;
+/// But not before so many full segments are behind it: what dies soon is not copied. One, since what is freed at once then
+/// finds room among the spares.
+const FOLLOWERS: usize = 1;
 /// Groups that are named at once as holding old segments.
 const SLOW_MAX: usize = 64;
 
@@ -42,6 +50,8 @@ enum Plan {
 pub(crate) struct Slice {
     pub(crate) records: Vec<Record>,
     pub(crate) damaged: Vec<Damage>,
+    bytes: usize,
+    groups: usize,
 }
 
 impl Store {
@@ -74,11 +84,16 @@ impl Store {
         total.saturating_sub(self.ledger.live_total()) >= total / 4
     }
 
-    /// Little lives in it, and half of the budget is used.
+    /// Little lives in it, and half of the budget is used; or next to nothing, and that seems to stay.
     fn is_sparse(&self, segment: u64) -> bool {
-        let bytes = self.sealed.get(&segment).copied().unwrap_or_default();
+        let (live, bytes) =
+            (self.ledger.live(segment), self.sealed.get(&segment).copied().unwrap_or_default());
         let half_used = self.bytes() > self.options.budget_bytes / 2;
-        half_used && self.ledger.live(segment) * 100 < bytes * SPARSE_PERCENT
+        match (half_used, self.sealed.len() > FOLLOWERS) {
+            (true, _) => live * 100 < bytes * SPARSE_PERCENT,
+            (false, true) => live * 100 < self.options.segment_bytes * TRACES_PERCENT,
+            (false, false) => false,
+        }
     }
 
     /// The groups with the most entries in the segment.
@@ -95,20 +110,18 @@ impl Store {
     pub(crate) fn copies(&mut self) -> Result<Slice, Fault> {
         let mut slice = Slice::default();
         let Some(mut rewrite) = self.rewrite.take() else { return Ok(slice) };
-        let mut bytes = 0;
-        while bytes < SLICE_BYTES {
+        while slice.has_room() {
             let Some((key, shelf)) = self.ledger.shelves.next(rewrite.after) else {
                 self.rewritten = Some(rewrite.segment);
                 self.totals.copies += slice.records.len() as u64;
                 return Ok(slice);
             };
-            let before = slice.records.len();
-            if self.copy_group(&rewrite, (key, &shelf), &mut slice)? {
-                rewrite.after = Some(key);
-            } else {
-                bytes = SLICE_BYTES;
+            slice.groups += 1;
+            match self.copy_group(&rewrite, (key, &shelf), &mut slice)? {
+                true => rewrite.after = Some(key),
+                // Where the rest of it is copied from shows when these copies are noted.
+                false => slice.groups = SLICE_GROUPS,
             }
-            bytes += slice.records[before..].iter().map(Record::bytes).sum::<usize>();
         }
         self.totals.copies += slice.records.len() as u64;
         self.rewrite = Some(rewrite);
@@ -127,34 +140,47 @@ impl Store {
             let wanted: Vec<_> = trace.entries_in(rewrite.segment, Some(SLICE_ENTRIES)).collect();
             if let Some(damage) = trace.damage(key) {
                 let mark = trace.needs_mark(rewrite.segment).then_some(Op::Damaged(damage.last));
-                slice.records.extend(mark.map(|op| Record { key, op }));
+                mark.into_iter().for_each(|op| slice.push(Record { key, op }));
                 return Ok(true);
             }
             (wanted, trace.has_heads_in(rewrite.segment).then(|| trace.state()))
         };
-        slice.records.extend(heads.map(|state| Record { key, op: Op::State(Box::new(state)) }));
-        match fetch(&*self.disk, shelf, &wanted, usize::MAX) {
-            Ok(entries) => slice.extend(key, entries.unwrap_or_default()),
-            Err(ReadError::Io(error)) => return Err(error).during("copy a segment"),
-            Err(error) => slice.give_up(key, &error),
+        heads.into_iter().for_each(|state| slice.push(Record { key, op: Op::State(Box::new(state)) }));
+        match fetch(&*self.disk, shelf, &wanted, SLICE_BYTES) {
+            Ok(entries) => Ok(slice.extend(key, entries.unwrap_or_default(), wanted.len())),
+            Err(ReadError::Io(error)) => Err(error).during("copy a segment"),
+            Err(error) => Ok(slice.give_up(key, &error)),
         }
-        Ok(wanted.len() < SLICE_ENTRIES)
     }
 }
 
 impl Slice {
-    fn extend(&mut self, key: GroupKey, entries: Vec<Entry>) {
-        self.records.extend(entries.into_iter().map(|entry| Record { key, op: Op::Copy(entry) }));
+    fn has_room(&self) -> bool {
+        self.bytes < SLICE_BYTES && self.groups < SLICE_GROUPS
     }
 
-    /// What cannot be read any more is never copied: the life is marked as damaged for ever instead.
-    fn give_up(&mut self, key: GroupKey, error: &ReadError) {
-        let ReadError::Corrupt { segment, offset, index } = error else { return };
+    fn push(&mut self, record: Record) {
+        self.bytes += record.bytes();
+        self.records.push(record);
+    }
+
+    /// Whether these are all of the group's entries in the segment, of which so many were found at first.
+    fn extend(&mut self, key: GroupKey, entries: Vec<Entry>, wanted: usize) -> bool {
+        let is_all = entries.len() == wanted && wanted < SLICE_ENTRIES;
+        entries.into_iter().for_each(|entry| self.push(Record { key, op: Op::Copy(entry) }));
+        is_all
+    }
+
+    /// What cannot be read any more is never copied: the life is marked as damaged for ever instead, and nothing else of it
+    /// is left then. False if that is not what the error says.
+    fn give_up(&mut self, key: GroupKey, error: &ReadError) -> bool {
+        let ReadError::Corrupt { segment, offset, index } = error else { return false };
         tracing::error!(group = key.group, incarnation = key.incarnation, %error, "damage found while copying");
         let (segment, offset) = (*segment, *offset);
         let what = "the checksum of an entry does not hold";
-        self.records.push(Record { key, op: Op::Damaged(*index) });
+        self.push(Record { key, op: Op::Damaged(*index) });
         self.damaged.push(Damage { key, segment, offset, first: *index, last: *index, what });
+        true
     }
 }
 
@@ -163,5 +189,68 @@ impl Trace {
     fn entries_in(&self, segment: u64, max: Option<usize>) -> impl Iterator<Item = LogId> {
         let here = self.entries.iter().filter(move |(_, slot)| slot.place.number() == segment);
         here.map(|(index, slot)| slot.id(index)).take(max.unwrap_or(usize::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        Options,
+        testing::{SimDisk, key, log_id},
+    };
+
+    const ENTRY_BYTES: usize = 5000;
+
+    /// With these groups in its first segment, each with its creation and so many entries. What filled it up is gone.
+    fn store(groups: u64, entries: u64) -> Store {
+        let options = Options { segment_bytes: 1 << 20, ..Options::default() };
+        let (mut store, _) = Store::open(Arc::new(SimDisk::default()), options).unwrap();
+        let payload = Bytes::from(vec![1; ENTRY_BYTES]);
+        let entry = |index| Op::Entry(Entry { id: log_id(1, index), payload: payload.clone() });
+        for group in 0..groups {
+            let ops = std::iter::once(Op::Create).chain((0..entries).map(entry));
+            store.commit(&ops.map(|op| Record { key: key(group, 1), op }).collect::<Vec<_>>()).unwrap();
+        }
+        let filler = key(groups, 1);
+        let mut index = 0;
+        while store.oldest().is_none() {
+            store.commit(&[Record { key: filler, op: entry(index) }]).unwrap();
+            index += 1;
+        }
+        store.commit(&[Record { key: filler, op: Op::Tombstone }]).unwrap();
+        store.rewrite = Some(Rewrite { segment: 1, after: None });
+        store
+    }
+
+    fn slices(store: &mut Store) -> Vec<Slice> {
+        let mut slices = Vec::new();
+        while store.rewrite.is_some() {
+            let slice = store.copies().unwrap();
+            store.commit(&slice.records).unwrap();
+            slices.push(slice);
+        }
+        slices
+    }
+
+    #[test]
+    fn a_batch_takes_few_copies_however_large_the_entries_are() {
+        let mut store = store(1, 40);
+        let slices = slices(&mut store);
+        assert!(slices.iter().all(|slice| slice.bytes <= SLICE_BYTES + 2 * ENTRY_BYTES));
+        let copies: usize = slices.iter().map(|slice| slice.records.len()).sum();
+        assert_eq!(copies, 41, "each entry once, and the group's state");
+    }
+
+    #[test]
+    fn few_groups_are_looked_at_for_one_batch() {
+        let mut store = store(3 * SLICE_GROUPS as u64, 0);
+        store.rewrite = Some(Rewrite { segment: 7, after: None });
+        let slices = slices(&mut store);
+        assert!(slices.len() > 3 && slices.iter().all(|slice| slice.records.is_empty()));
     }
 }

@@ -460,6 +460,21 @@ fn disk_use_is_bounded_by_the_budget_and_nothing_live_is_lost() {
 }
 
 #[test]
+fn what_little_lives_in_the_oldest_segment_moves_so_that_segments_are_used_again() {
+    let options = Options { segment_bytes: 64 << 10, budget_bytes: 1 << 30, ..small() };
+    let wal = open(&SimDisk::default(), options);
+    let (quiet, loud) = (wal.open_group(key(1, 1)).unwrap(), wal.open_group(key(2, 1)).unwrap());
+    append(&quiet, 1, 0..2);
+    for round in 0..400 {
+        append(&loud, 1, round * 40..round * 40 + 40);
+        loud.purge(log_id(1, round * 40 + 30)).unwrap();
+    }
+    let stats = wal.stats();
+    assert!(stats.segments_deleted > 10 && stats.segments <= 4, "{stats:?}");
+    assert!(stats.copies <= 40 * stats.segments_deleted, "{stats:?}");
+}
+
+#[test]
 fn segments_of_removed_groups_go_without_copies() {
     let disk = SimDisk::default();
     let wal = open(&disk, Options { budget_bytes: 1 << 30, ..small() });
