@@ -1,5 +1,5 @@
-//! `cargo xtask bench wal [append|recovery|gc|idle]`: the write-ahead log beside the raw disk and raft-engine, from a
-//! workspace of its own, so that nobody else builds that.
+//! `cargo xtask bench wal [append|recovery|gc|idle] [groups…]`: the write-ahead log beside the raw disk and raft-engine,
+//! from a workspace of its own, so that nobody else builds that.
 
 use anyhow::Context;
 
@@ -9,7 +9,7 @@ use crate::verdict::Verdict;
 
 const RUN: &[&str] = &["run", "--release", "--quiet", "--manifest-path", "benches/wal/Cargo.toml", "--"];
 
-/// Runs the parts that are named, or all.
+/// Runs the parts that are named, or all; appends with the numbers of groups that are named, or 1, 16 and 256.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
     let build = tools::build_folder().join("bench-wal");
     let mut cargo = tools::cargo(RUN);

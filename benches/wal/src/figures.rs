@@ -1,8 +1,8 @@
 //! Rates and latencies.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-/// What one measurement came to.
+/// What one turn came to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) rate: f64,
@@ -19,9 +19,26 @@ impl Figures {
     }
 }
 
-/// The round with the median rate, and the best rate.
-pub(crate) fn median(rounds: &mut [Figures]) -> String {
-    rounds.sort_by(|one, other| one.rate.total_cmp(&other.rate));
-    let (middle, best) = (&rounds[rounds.len() / 2], &rounds[rounds.len() - 1]);
-    format!("{:.0} ({:.0}) | {:.0} µs | {:.0} µs", middle.rate, best.rate, middle.p50_us, middle.p99_us)
+/// One figure over all rounds, written as `median (least–most)`.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl FromIterator<f64> for Spread {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let at = |at: usize| values.get(at).copied().unwrap_or_default();
+        Self { median: at(values.len() / 2), least: at(0), most: at(values.len().saturating_sub(1)) }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(0);
+        write!(f, "{:.digits$} ({:.digits$}–{:.digits$})", self.median, self.least, self.most)
+    }
 }

@@ -4,95 +4,104 @@
 //! does it: callbacks, no thread per group. raft-engine's calls block, so it is driven in both ways that there are: a
 //! thread per group, and one thread that batches what all groups want.
 
+mod collection;
 mod figures;
 mod ours;
 mod raft;
 mod raw;
+mod turns;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::{Path, PathBuf};
 
-use figures::Figures;
+use ours::Ours;
+use raft::{Batched, Threads};
+use raw::Raw;
+use turns::{Row, take_turns};
 
-/// How long one figure is measured.
-const TIME: Duration = Duration::from_millis(2500);
 const GROUPS: [u64; 3] = [1, 16, 256];
-/// Rounds over all modes; the median counts, since the machine may be shared.
-const ROUNDS: usize = 3;
+/// Bytes of an entry.
+const PAYLOAD: usize = 256;
+/// Entries that a group keeps, as one with snapshots does: files die and are used again.
+const KEPT: u64 = 100;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
-    let names: Vec<String> = std::env::args().skip(1).collect();
+    let (numbers, names): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|name| is_number(name));
     let wants = |name: &str| names.iter().any(|one| one == name) || (names.is_empty() && name != "ours");
-    let base = std::env::var_os("MUSTER_BENCH_DIR").map_or_else(|| PathBuf::from("target/bench-wal"), PathBuf::from);
-    let parts: [(&str, fn(&std::path::Path) -> Result<()>); 5] =
-        [("append", append), ("recovery", ours::recovery), ("gc", ours::collection), ("idle", ours::idle), ("ours", alone)];
-    for (name, part) in parts {
-        if wants(name) {
-            let _ = std::fs::remove_dir_all(&base);
-            std::fs::create_dir_all(&base)?;
-            match name == "idle" && names.len() != 1 {
-                true => in_a_fresh_process(name)?,
-                false => part(&base)?,
-            }
-        }
+    let base =
+        std::env::var_os("MUSTER_BENCH_DIR").map_or_else(|| PathBuf::from("target/bench-wal"), PathBuf::from);
+    let groups: Vec<u64> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
+    let groups = if groups.is_empty() { GROUPS.to_vec() } else { groups };
+    let parts: [(&str, &dyn Fn() -> Result<()>); 5] = [
+        ("append", &|| appends(&base, &groups, everyone)),
+        ("ours", &|| appends(&base, &groups, alone)),
+        ("recovery", &|| ours::recovery(&base)),
+        ("gc", &|| collection::collection(&base)),
+        ("idle", &|| idle(&base, names.len() != 1)),
+    ];
+    for (_, part) in parts.into_iter().filter(|(name, _)| wants(name)) {
+        let _ = std::fs::remove_dir_all(&base);
+        std::fs::create_dir_all(&base)?;
+        part()?;
     }
     let _ = std::fs::remove_dir_all(&base);
     Ok(())
 }
 
-/// What a process has in memory tells nothing once it has done something else.
-fn in_a_fresh_process(name: &str) -> Result<()> {
-    let status = std::process::Command::new(std::env::current_exe()?).arg(name).status()?;
-    if status.success() { Ok(()) } else { Err(format!("{name}: {status}").into()) }
+fn is_number(name: &str) -> bool {
+    name.parse::<u64>().is_ok()
 }
 
-/// Appends of all writers, in rounds.
-fn append(base: &std::path::Path) -> Result<()> {
-    println!("| groups | writer | appends/s, median (best) | p50 | p99 |\n|---|---|---|---|---|");
-    raw_row(base)?;
-    for groups in GROUPS {
-        let mut rows: Vec<(&str, Vec<Figures>)> =
-            ["raft-engine, threads", "raft-engine, batched", "same, prefilled", "same, prefilled, threads", "muster-wal"]
-                .map(|name| (name, Vec::new()))
-                .into();
-        for round in 0..ROUNDS {
-            let dir = base.join(format!("{groups}-{round}"));
-            rows[0].1.push(raft::threads(&dir.join("t"), groups, false)?);
-            rows[1].1.push(raft::batched(&dir.join("b"), groups, false)?);
-            rows[2].1.push(raft::batched(&dir.join("p"), groups, true)?);
-            rows[3].1.push(raft::threads(&dir.join("q"), groups, true)?);
-            rows[4].1.push(ours::appends(&dir.join("m"), groups)?);
-            std::fs::remove_dir_all(&dir)?;
-        }
-        for (name, figures) in &mut rows {
-            println!("| {groups} | {name} | {} |", figures::median(figures));
-        }
+/// What a process has in memory tells nothing once it has done something else.
+fn idle(base: &Path, has_done_more: bool) -> Result<()> {
+    if !has_done_more {
+        return ours::idle(base);
     }
-    raw_row(base)
+    let status = std::process::Command::new(std::env::current_exe()?).arg("idle").status()?;
+    if status.success() { Ok(()) } else { Err(format!("idle: {status}").into()) }
+}
+
+/// Appends of all writers, by turns. The last column tells how ours stands beside the row's writer, round by round.
+fn appends(base: &Path, groups: &[u64], writers: fn(&Path, u64) -> Result<Vec<Row>>) -> Result<()> {
+    println!("median (least–most) of the rounds; muster-wal's rate beside each other's of the same round\n");
+    println!(
+        "| groups | writer | appends/s | p50 µs | p99 µs | muster-wal beside it |\n|---|---|---|---|---|---|"
+    );
+    for groups in groups {
+        let dir = base.join(groups.to_string());
+        let mut rows = writers(&dir, *groups)?;
+        rows.push(Row::new("muster-wal", Ours::open(&dir.join("ours"), *groups, Ours::options())?));
+        take_turns(&mut rows)?;
+        let [others @ .., ours] = rows.as_slice() else { continue };
+        for row in others {
+            println!("| {groups} | {} | {} | {:.2} |", row.name, row.cells(), ours.beside(row, |f| f.rate));
+        }
+        println!("| {groups} | {} | {} | |", ours.name, ours.cells());
+        drop(rows);
+        std::fs::remove_dir_all(&dir)?;
+    }
+    Ok(())
+}
+
+fn everyone(dir: &Path, groups: u64) -> Result<Vec<Row>> {
+    let engines = [
+        Row::new("raft-engine, threads", Threads::open(&dir.join("threads"), groups, false)?),
+        Row::new("raft-engine, batched", Batched::open(&dir.join("batched"), groups, false)?),
+        Row::new(
+            "raft-engine, threads, prefilled",
+            Threads::open(&dir.join("threads-prefilled"), groups, true)?,
+        ),
+        Row::new(
+            "raft-engine, batched, prefilled",
+            Batched::open(&dir.join("batched-prefilled"), groups, true)?,
+        ),
+    ];
+    Ok(alone(dir, groups)?.into_iter().chain(engines).collect())
 }
 
 /// Ours beside the raw disk only: for a quick look while something is changed, and not a part of a whole run.
-fn alone(base: &std::path::Path) -> Result<()> {
-    let chosen: Vec<u64> = std::env::args().filter_map(|name| name.parse().ok()).collect();
-    for groups in GROUPS.into_iter().filter(|groups| chosen.is_empty() || chosen.contains(groups)) {
-        raw_row(base)?;
-        let mut rounds = Vec::new();
-        for round in 0..ROUNDS {
-            let dir = base.join(format!("{groups}-{round}"));
-            rounds.push(ours::appends(&dir, groups)?);
-            std::fs::remove_dir_all(&dir)?;
-        }
-        println!("| {groups} | muster-wal | {} |", figures::median(&mut rounds));
-    }
-    Ok(())
-}
-
-fn raw_row(base: &std::path::Path) -> Result<()> {
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        rounds.push(raw::syncs(base, TIME / 2)?);
-    }
-    println!("| – | raw fdatasync of 4 KiB, pre-written | {} |", figures::median(&mut rounds));
-    Ok(())
+fn alone(dir: &Path, _groups: u64) -> Result<Vec<Row>> {
+    Ok(vec![Row::new("raw fdatasync of 4 KiB, pre-written", Raw::new(dir)?)])
 }

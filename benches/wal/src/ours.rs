@@ -9,17 +9,13 @@ use std::{
 use bytes::Bytes;
 use muster_wal::{Done, Entry, GroupKey, GroupLog, LogId, Options, Wal};
 
-use crate::{Result, TIME, figures::Figures};
+use crate::{KEPT, PAYLOAD, Result, figures::Figures, turns::Writer};
 
-const PAYLOAD: usize = 256;
-/// Entries that a group keeps, as one with snapshots does: segments die and are recycled.
-const KEPT: u64 = 100;
-
-fn key(group: u64) -> GroupKey {
+pub(crate) fn key(group: u64) -> GroupKey {
     GroupKey { group, incarnation: 1 }
 }
 
-fn entry(index: u64, payload: &Bytes) -> Entry {
+pub(crate) fn entry(index: u64, payload: &Bytes) -> Entry {
     Entry { id: LogId { term: 1, origin: 1, index }, payload: payload.clone() }
 }
 
@@ -37,7 +33,8 @@ struct Load {
 
 impl Load {
     fn new(wal: &Wal, groups: u64) -> Result<Self> {
-        let logs: std::result::Result<Vec<_>, _> = (1..=groups).map(|group| wal.open_group(key(group))).collect();
+        let logs: std::result::Result<Vec<_>, _> =
+            (1..=groups).map(|group| wal.open_group(key(group))).collect();
         let (tell, told) = mpsc::sync_channel(groups as usize * 2);
         let groups = groups as usize;
         Ok(Self {
@@ -62,8 +59,7 @@ impl Load {
         Ok(self.logs[at].append(vec![entry(self.indexes[at], &self.payloads[at])], done)?)
     }
 
-    /// Runs for a time; each group purges what is more than `keep` entries old.
-    fn run(&mut self, time: Duration, keep: u64) -> Result<Figures> {
+    fn run(&mut self, time: Duration) -> Result<Figures> {
         (0..self.logs.len()).try_for_each(|at| self.append(at, Instant::now()))?;
         let (mut nanos, start) = (Vec::new(), Instant::now());
         let mut now = start;
@@ -71,7 +67,7 @@ impl Load {
             let at = self.told.recv()?;
             now = Instant::now();
             nanos.push((now - self.began[at]).as_nanos() as u64);
-            self.purge(at, keep)?;
+            self.purge(at)?;
             self.append(at, now)?;
         }
         let took = start.elapsed();
@@ -81,24 +77,42 @@ impl Load {
         Ok(Figures::new(nanos, took))
     }
 
-    fn purge(&mut self, at: usize, keep: u64) -> Result<()> {
+    fn purge(&mut self, at: usize) -> Result<()> {
         let index = self.indexes[at];
-        if index > keep && index.is_multiple_of(keep) {
-            self.logs[at].purge(LogId { term: 1, origin: 1, index: index - keep })?;
+        if index > KEPT && index.is_multiple_of(KEPT) {
+            self.logs[at].purge(LogId { term: 1, origin: 1, index: index - KEPT })?;
         }
         Ok(())
     }
 }
 
-pub(crate) fn appends(dir: &Path, groups: u64) -> Result<Figures> {
-    let wal = Wal::open(dir, Options::new([1; 16]))?;
-    warm_up(&wal, groups)?;
-    let mut load = Load::new(&wal, groups)?;
-    load.run(TIME, KEPT)?;
-    let figures = load.run(TIME, KEPT)?;
-    drop(load);
-    wal.close()?;
-    Ok(figures)
+/// A log and its load.
+pub(crate) struct Ours {
+    load: Load,
+    wal: Wal,
+}
+
+impl Ours {
+    pub(crate) fn options() -> Options {
+        Options::new([1; 16])
+    }
+
+    /// A fresh log, in the state of a node that works.
+    pub(crate) fn open(dir: &Path, groups: u64, options: Options) -> Result<Self> {
+        let wal = Wal::open(dir, options)?;
+        warm_up(&wal, groups)?;
+        Ok(Self { load: Load::new(&wal, groups)?, wal })
+    }
+
+    pub(crate) fn wal(&self) -> &Wal {
+        &self.wal
+    }
+}
+
+impl Writer for Ours {
+    fn turn(&mut self, time: Duration) -> Result<Figures> {
+        self.load.run(time)
+    }
 }
 
 /// Until the first full segment is in use: that is the state of a node that works. What filled the one before goes, so
@@ -139,7 +153,9 @@ pub(crate) fn recovery(base: &Path) -> Result<()> {
     }
     drop(logs);
     wal.close()?;
-    println!("\n| recovery of {RECORDS} records of {PAYLOAD} bytes | took | records/s | per core |\n|---|---|---|---|");
+    println!(
+        "\n| recovery of {RECORDS} records of {PAYLOAD} bytes | took | records/s | per core |\n|---|---|---|---|"
+    );
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     for _ in 0..3 {
         let start = Instant::now();
@@ -149,40 +165,6 @@ pub(crate) fn recovery(base: &Path) -> Result<()> {
         println!("| | {took:.2} s | {rate:.0} | {:.0} |", rate / cores as f64);
         wal.close()?;
     }
-    Ok(())
-}
-
-/// Latencies while old segments are copied, beside those while they are not.
-pub(crate) fn collection(base: &Path) -> Result<()> {
-    println!("\n| 256 groups, 6 s | appends/s | p50 | p99 | copies | segments freed |\n|---|---|---|---|---|---|");
-    for (name, budget_mb) in [("without collection", 8 << 10), ("with collection", 192)] {
-        let dir = base.join(name.replace(' ', "-"));
-        let options = Options { budget_bytes: budget_mb << 20, ..Options::new([1; 16]) };
-        let wal = Wal::open(&dir, options)?;
-        hold_old_segments(&wal)?;
-        warm_up(&wal, 256)?;
-        let mut load = Load::new(&wal, 256)?;
-        let f = load.run(Duration::from_secs(6), 100)?;
-        let stats = wal.stats();
-        println!("| {name} | {:.0} | {:.0} µs | {:.0} µs | {} | {} |", f.rate, f.p50_us, f.p99_us, stats.copies, stats.segments_deleted);
-        drop(load);
-        wal.close()?;
-        std::fs::remove_dir_all(&dir)?;
-    }
-    Ok(())
-}
-
-/// 2,000 quiet groups with 20 entries each, which have to be copied along.
-fn hold_old_segments(wal: &Wal) -> Result<()> {
-    let payload = Bytes::from(vec![7; PAYLOAD]);
-    let (tell, told) = mpsc::sync_channel(2000);
-    for group in 10_000..12_000 {
-        let log = wal.open_group(key(group))?;
-        let tell = tell.clone();
-        let entries = (1..=20).map(|index| entry(index, &payload)).collect();
-        log.append(entries, Box::new(move |_| tell.send(()).unwrap_or_default()))?;
-    }
-    told.iter().take(2000).for_each(drop);
     Ok(())
 }
 
@@ -219,7 +201,8 @@ fn short_jobs(base: &Path) -> Result<()> {
     let start = Instant::now();
     for first in (0..JOBS).step_by(64) {
         let jobs = first..(first + 64).min(JOBS);
-        let logs: std::result::Result<Vec<_>, _> = jobs.clone().map(|job| wal.open_group(key(job + 1))).collect();
+        let logs: std::result::Result<Vec<_>, _> =
+            jobs.clone().map(|job| wal.open_group(key(job + 1))).collect();
         let logs = logs?;
         for step in 0..10 {
             let (tell, told) = mpsc::sync_channel(64);
@@ -246,7 +229,10 @@ fn short_jobs(base: &Path) -> Result<()> {
     let asked = JOBS * 100 * (PAYLOAD as u64 + 24 + 48);
     println!("\n| {JOBS} short jobs of 100 entries | |\n|---|---|");
     println!("| took | {took:.1} s |");
-    println!("| bytes written / bytes of records (frame and row included) | {:.3} |", stats.bytes_written as f64 / asked as f64);
+    println!(
+        "| bytes written / bytes of records (frame and row included) | {:.3} |",
+        stats.bytes_written as f64 / asked as f64
+    );
     println!("| copies | {} |", stats.copies);
     wal.close()?;
     Ok(())
