@@ -304,6 +304,23 @@ fn missing_nacks_and_late_timers_make_a_node_trust_itself_less() {
 }
 
 #[test]
+fn who_found_a_member_silent_goes_on_telling_it_even_as_the_only_one() {
+    let mut world = cluster(3, 50);
+    world.run(secs(30));
+    let suspects = 41..=50;
+    for place in suspects.clone() {
+        // as after a cut: it was told around until it was news no longer, and reached nobody
+        let core = &mut world.nodes.get_mut(&1).unwrap().protocol.core;
+        core.find(id(place), State::Suspect);
+        core.queue = Queue::default();
+    }
+    let pause = Profile::Lan.tuning().suspicion(50) / Profile::Lan.tuning().chases;
+    world.run(pause + Duration::from_millis(50));
+    let held: Vec<_> = suspects.map(|of| world.belief(1, of)).collect();
+    assert_eq!(held, [Some(State::Alive); 10]);
+}
+
+#[test]
 fn a_mass_suspicion_is_told_and_holds_deaths_back() {
     let mut world = cluster(5, 9);
     world.run(secs(30));

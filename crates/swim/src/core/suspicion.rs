@@ -65,6 +65,10 @@ impl Suspicions {
     pub(super) fn confirmations(&self, id: NodeId) -> u8 {
         self.open.get(&id).map_or(0, |open| u8::try_from(open.by.len()).unwrap_or(u8::MAX))
     }
+
+    fn is_found_by(&self, suspect: NodeId, finder: NodeId) -> bool {
+        self.open.get(&suspect).is_some_and(|open| open.by.contains(&finder))
+    }
 }
 
 impl Core {
@@ -164,13 +168,17 @@ impl Core {
         open.shortest.checked_div(self.tuning.chases)
     }
 
-    /// While a member is suspected, a few holders of the suspicion ask it again, so that it can refute in time.
+    /// While a member is suspected, a few holders of the suspicion ask it again, so that it can refute in time. Who
+    /// found it silent is always one of them: it may be the only holder that is left, after a cut for one.
     pub(super) fn chase(&mut self, id: NodeId) {
         let Some(pause) = self.chase_pause(id) else { return };
         self.timers.set(Timer::Chase(id), self.now + pause);
         let share = CHASERS / self.size() as f64;
-        if self.rng.random_bool(share.min(1.0)) {
+        let is_drawn = self.rng.random_bool(share.min(1.0));
+        if is_drawn | self.suspicions.is_found_by(id, self.id) {
             self.send_to_member(id, Message::Ping { seq: SEQ_UNWATCHED }, &[id]);
+        }
+        if is_drawn {
             self.dial(id, SEQ_UNWATCHED);
         }
     }
