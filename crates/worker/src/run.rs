@@ -15,7 +15,7 @@ use muster_wire::{NodeRef, Role};
 use crate::config::WorkerConfig;
 use crate::http;
 use crate::shell::{Shell, ShellParts, restore, service, start_mark};
-use crate::store::Folders;
+use crate::store::{Folders, Records};
 use crate::watchdog::{self, Watchdog};
 use crate::worker::Worker;
 
@@ -63,13 +63,17 @@ async fn start(parts: BootParts) -> Result<WorkerNode, WorkerError> {
 async fn shell(base: &Base) -> Result<Arc<Shell>, WorkerError> {
     let config = WorkerConfig::new(&base.config);
     let (data_dir, log_dir) = (base.config.node.data_dir.clone(), config.log_dir.clone());
-    let made = base.scope.spawn_blocking(FOLDERS, move || Folders::make(&data_dir, log_dir.as_deref()));
-    let folders = made.await.ok_or(BootError::Stopped)??;
+    let made = base.scope.spawn_blocking(FOLDERS, move || {
+        let folders = Folders::make(&data_dir, log_dir.as_deref())?;
+        Records::open(&folders).map(|records| (folders, records))
+    });
+    let (folders, records) = made.await.ok_or(BootError::Stopped)??;
     Ok(Shell::new(ShellParts {
         config,
         me: me(base),
         datacenter: base.config.node.datacenter.clone(),
         folders,
+        records,
         links: base.links.clone(),
         swim: base.swim.clone(),
         scope: base.scope.clone(),

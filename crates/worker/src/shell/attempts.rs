@@ -64,7 +64,7 @@ impl Shell {
     /// Without the record the attempt runs as well; a restart of the worker would then leave the telling to others.
     async fn note_begun(&self, begun: Begun) {
         let records = self.records.clone();
-        if let Some(Err(error)) = self.on_disk(move || records.begin(&begun)).await {
+        if let Some(Err(error)) = self.on_disk(move || records.begin(begun)).await {
             tracing::warn!(%error, "cannot record that an attempt runs");
         }
     }
@@ -116,7 +116,7 @@ impl Shell {
     /// A result that cannot be written is delivered from memory.
     async fn keep(&self, owed: &Owed) {
         let (records, owed) = (self.records.clone(), owed.clone());
-        if let Some(Err(error)) = self.on_disk(move || records.owe(&owed)).await {
+        if let Some(Err(error)) = self.on_disk(move || records.owe(owed)).await {
             tracing::error!(%error, "cannot keep a result on disk; it is lost if this worker ends now");
             metrics::counter!("muster_worker_disk_errors_total").increment(1);
         }

@@ -1,6 +1,5 @@
 //! What an earlier start of this worker left: results that are owed, and attempts that are lost.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use muster_wire::job::{Exit, ExitKind};
@@ -9,20 +8,17 @@ use muster_wire::rpc::worker::ReportShardResult;
 use super::{Shell, remove_folder};
 use crate::core::{Effect, Restored, state_of};
 use crate::process::leftovers;
-use crate::store::{At, Begun, Owed};
+use crate::store::{At, Begun, Kept, Owed};
 
 /// Kills what still runs, then owes the results of an earlier start. Before the worker takes calls.
 pub(crate) async fn restore(shell: &Arc<Shell>) -> std::io::Result<()> {
     let killed = leftovers::kill_all(&shell.folders.jobs).await;
-    let records = shell.records.clone();
-    let loaded = shell.on_disk(move || records.load()).await;
-    let (begun, owed) = loaded.unwrap_or_else(|| Err(std::io::Error::other("the reader was stopped")))?;
-    let known: BTreeSet<At> = owed.iter().map(Owed::at).collect();
-    let lost: Vec<Owed> =
-        begun.iter().filter(|begun| !known.contains(&begun.at())).map(|begun| shell.lost(begun)).collect();
+    let Kept { begun, owed } = shell.records.kept();
+    let ran = begun.values().filter(|begun| !owed.contains_key(&begun.at()));
+    let lost: Vec<Owed> = ran.map(|begun| shell.lost(begun)).collect();
     tracing::info!(killed, owed = owed.len(), lost = lost.len(), "took over from an earlier start");
-    shell.write_down(begun, lost.clone()).await;
-    owed.into_iter().chain(lost).for_each(|owed| shell.take_over(owed));
+    shell.write_down(begun.into_keys().collect(), lost.clone()).await;
+    owed.into_values().chain(lost).for_each(|owed| shell.take_over(owed));
     Ok(())
 }
 
@@ -46,12 +42,12 @@ impl Shell {
     }
 
     /// A lost attempt is owed on disk before it is not begun any more. The folders of all are of no use.
-    async fn write_down(&self, begun: Vec<Begun>, lost: Vec<Owed>) {
+    async fn write_down(&self, begun: Vec<At>, lost: Vec<Owed>) {
         let (records, jobs) = (self.records.clone(), self.folders.jobs.clone());
         let work = move || {
-            let kept: std::io::Result<Vec<()>> = lost.iter().map(|owed| records.owe(owed)).collect();
+            let kept: std::io::Result<Vec<()>> = lost.into_iter().map(|owed| records.owe(owed)).collect();
             match kept {
-                Ok(_) => begun.iter().for_each(|begun| records.end(begun.at())),
+                Ok(_) => begun.into_iter().for_each(|at| records.end(at)),
                 Err(error) => tracing::error!(%error, "cannot keep the results of lost attempts on disk"),
             }
             let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();

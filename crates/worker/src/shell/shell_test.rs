@@ -8,6 +8,7 @@ use muster_wire::{Generation, Token};
 
 use super::testkit::{JOB, Manager, SOON, key, reserve, until, worker, worker_with};
 use crate::process::leftovers;
+use crate::store::{Kept, read};
 
 /// Runs until the file `go` is in its folder.
 const WAITS: &str = "touch ready; while [ ! -e go ]; do sleep 0.02; done; echo went";
@@ -44,7 +45,7 @@ async fn a_shard_is_reserved_started_told_of_and_its_result_acknowledged() {
     let_go(folder.path(), 0).await;
     let result = manager.results(1).await.remove(0);
     assert!(result.exit.is_success() && result.outputs["n"].to_plain() == "7");
-    until(|| is_empty(&folder.path().join("results")) && is_empty(&folder.path().join("running"))).await;
+    until(|| read(folder.path()) == Kept::default()).await;
     let chunk = manager.call(&worker, &log(0, Some(0))).await.unwrap();
     assert_eq!((chunk.bytes.as_slice(), chunk.finished, chunk.truncated), (&b"went\n"[..], true, false));
     let tail = ReadShardLog { limit: 3, ..log(0, None) };
@@ -97,7 +98,7 @@ async fn a_result_finds_the_manager_that_leads_after_the_first_is_gone() {
     let_go(folder.path(), 0).await;
     let results = second.results(1).await;
     assert_eq!((results[0].key, results[0].token), (key(0, 1), Token(2)));
-    until(|| is_empty(&folder.path().join("results"))).await;
+    until(|| read(folder.path()).owed.is_empty()).await;
     assert!(other.with(|book| book.results.is_empty()));
     worker.shutdown(SOON).await.unwrap();
 }
@@ -109,7 +110,7 @@ async fn a_fenced_result_is_kept_and_sent_under_the_next_token() {
     let worker = worker(folder.path(), &[&manager]).await;
     manager.with(|book| book.refusal = Some(RpcError::Fenced { by: Token(2) }));
     manager.launch(&worker, key(0, 1), "true").await;
-    until(|| !is_empty(&folder.path().join("results"))).await;
+    until(|| !read(folder.path()).owed.is_empty()).await;
     manager.lead(2);
     manager.with(|book| book.refusal = None);
     assert_eq!(manager.results(1).await[0].key, key(0, 1));
@@ -125,7 +126,7 @@ async fn results_and_lost_attempts_survive_a_restart() {
     manager.launch(&first, key(0, 1), "exit 3").await;
     manager.launch(&first, key(1, 1), "touch ready; sleep 1000").await;
     until(|| work(folder.path(), 1).join("ready").exists()).await;
-    until(|| !is_empty(&folder.path().join("results"))).await;
+    until(|| !read(folder.path()).owed.is_empty()).await;
     first.shutdown(Duration::from_secs(5)).await.unwrap();
     drop(first);
     let second = worker(folder.path(), &[&manager]).await;
@@ -145,20 +146,19 @@ async fn what_ran_when_the_worker_was_killed_is_reported_lost_by_its_next_start(
     let first = worker(folder.path(), &[&manager]).await;
     manager.launch(&first, key(0, 1), WAITS).await;
     until(|| work(folder.path(), 0).join("ready").exists()).await;
-    let running = folder.path().join("running");
-    let left: Vec<_> = std::fs::read_dir(&running).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let record = std::fs::read(&left[0]).unwrap();
+    let records = folder.path().join("records");
+    let while_it_ran = std::fs::read(&records).unwrap();
     first.shutdown(SOON).await.unwrap();
     let generation = first.base.identity.generation;
     drop(first);
     until(|| manager.with(|book| book.results.len() == 1)).await;
     // As a kill leaves it: the record that it runs, and no result.
-    std::fs::write(&left[0], record).unwrap();
+    std::fs::write(&records, while_it_ran).unwrap();
     let second = worker(folder.path(), &[&manager]).await;
     let result = manager.results(2).await.remove(1);
     assert_eq!((result.key, result.exit.kind), (key(0, 1), ExitKind::Lost));
     assert!(result.worker.generation > generation && result.worker == second_ref(&second));
-    until(|| is_empty(&running) && is_empty(&folder.path().join("results"))).await;
+    until(|| read(folder.path()) == Kept::default()).await;
     second.shutdown(SOON).await.unwrap();
 }
 
@@ -180,7 +180,7 @@ async fn a_job_without_a_manager_is_stopped_after_the_grace_and_reported_lost() 
     first.launch(&worker, key(0, 1), "touch ready; sleep 1000").await;
     until(|| work(folder.path(), 0).join("ready").exists()).await;
     first.kill().await;
-    until(|| !is_empty(&folder.path().join("results"))).await;
+    until(|| !read(folder.path()).owed.is_empty()).await;
     second.lead(2);
     let result = second.results(1).await.remove(0);
     assert_eq!(result.exit.kind, ExitKind::Lost);
@@ -213,8 +213,7 @@ async fn a_forgotten_job_leaves_only_its_logs() {
     manager.launch(&worker, key(1, 1), "touch ready; sleep 1000").await;
     until(|| work(folder.path(), 1).join("ready").exists()).await;
     manager.call(&worker, &ForgetJob { job: JOB, token: Token(1) }).await.unwrap();
-    let emptied = |name: &str| is_empty(&folder.path().join(name));
-    until(|| emptied("jobs") && emptied("results") && emptied("running")).await;
+    until(|| is_empty(&folder.path().join("jobs")) && read(folder.path()) == Kept::default()).await;
     assert_eq!(manager.call(&worker, &log(0, None)).await.unwrap().bytes, b"done\n");
     until(|| leftovers::find(&folder.path().canonicalize().unwrap().join("jobs")).is_empty()).await;
     worker.shutdown(SOON).await.unwrap();
@@ -236,7 +235,7 @@ async fn the_end_of_a_long_log_is_followed_while_its_attempt_runs_and_after() {
     let_go(folder.path(), 0).await;
     manager.results(1).await;
     let next = chunk.offset + chunk.bytes.len() as u64;
-    until(|| is_empty(&folder.path().join("running"))).await;
+    until(|| read(folder.path()).begun.is_empty()).await;
     let rest = manager.call(&worker, &log(0, Some(next))).await.unwrap();
     assert_eq!((rest.bytes.as_slice(), rest.finished), (&b"went\n"[..], true));
     // From the beginning: the head, a line for the gap, the tail.

@@ -6,6 +6,9 @@ use muster_wire::JobId;
 
 use super::records::At;
 
+/// The file of what runs and what is owed, in `data_dir`.
+pub(super) const RECORDS: &str = "records";
+
 /// The folders of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Folders {
@@ -13,8 +16,8 @@ pub(crate) struct Folders {
     pub(crate) jobs: PathBuf,
     /// Logs by job.
     pub(crate) logs: PathBuf,
-    pub(crate) running: PathBuf,
-    pub(crate) results: PathBuf,
+    /// The file of what runs and what is owed.
+    pub(crate) records: PathBuf,
     /// A file that is there while the worker drains.
     pub(crate) draining: PathBuf,
 }
@@ -29,13 +32,10 @@ impl Folders {
         let folders = Self {
             jobs: data_dir.join("jobs"),
             logs: logs.canonicalize()?,
-            running: data_dir.join("running"),
-            results: data_dir.join("results"),
+            records: data_dir.join(RECORDS),
             draining: data_dir.join("draining"),
         };
-        for folder in [&folders.jobs, &folders.running, &folders.results] {
-            std::fs::create_dir_all(folder)?;
-        }
+        std::fs::create_dir_all(&folders.jobs)?;
         Ok(folders)
     }
 

@@ -1,18 +1,16 @@
-//! Attempts that have processes, and results that are owed: one file each. Every method blocks on the disk.
-
-use std::path::{Path, PathBuf};
+//! Attempts that have processes, and results that are owed.
 
 use muster_wire::job::AttemptKey;
 use muster_wire::rpc::worker::{ReportShardResult, StartShard};
 use muster_wire::{DispatchToken, JobId, NodeRef, Token};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Folders;
-use super::sealed::{self, Durability, TEMP};
+use super::journal::Journal;
+use super::kept::{Change, Kept};
 
 /// Names one attempt of one job.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct At {
     pub(crate) job: JobId,
     pub(crate) key: AttemptKey,
@@ -26,10 +24,6 @@ impl At {
     /// As part of a file's name, without the job.
     pub(crate) fn short(self) -> String {
         format!("{}-{}-{}", self.key.workflow, self.key.shard, self.key.attempt)
-    }
-
-    fn file(self) -> String {
-        format!("{}.{}.rec", self.job, self.short())
     }
 }
 
@@ -75,74 +69,51 @@ impl Owed {
     }
 }
 
-/// The records of a worker.
+/// The records of a worker. Clones share them; every method blocks on the disk.
 #[derive(Clone, Debug)]
-pub(crate) struct Records {
-    running: PathBuf,
-    results: PathBuf,
-}
+pub(crate) struct Records(Journal);
 
 impl Records {
-    pub(crate) fn new(folders: &Folders) -> Self {
-        Self { running: folders.running.clone(), results: folders.results.clone() }
+    /// Opens what an earlier start left, or begins.
+    pub(crate) fn open(folders: &Folders) -> std::io::Result<Self> {
+        Journal::open(&folders.records).map(Self)
     }
 
     /// Before the process is started. Outlives this process, not a power loss: that ends the shard's process too.
-    pub(crate) fn begin(&self, begun: &Begun) -> std::io::Result<()> {
-        sealed::write(&self.running.join(begun.at().file()), begun, Durability::Process)
+    pub(crate) fn begin(&self, begun: Begun) -> std::io::Result<()> {
+        self.0.note(Change::Begun(begun))
     }
 
     /// The attempt's processes are gone and its result is kept.
     pub(crate) fn end(&self, at: At) {
-        remove(&self.running.join(at.file()));
+        self.note(Change::Ended(at));
     }
 
-    /// Keeps a result until [`Records::acknowledged`].
-    pub(crate) fn owe(&self, owed: &Owed) -> std::io::Result<()> {
-        sealed::write(&self.results.join(owed.at().file()), owed, Durability::Power)
+    /// Keeps a result until [`Records::acknowledged`], also over a power loss.
+    pub(crate) fn owe(&self, owed: Owed) -> std::io::Result<()> {
+        self.0.note_durably(Change::Owed(Box::new(owed)))
     }
 
     /// The result is not owed any more.
     pub(crate) fn acknowledged(&self, at: At) {
-        remove(&self.results.join(at.file()));
+        self.note(Change::Acknowledged(at));
     }
 
-    /// What an earlier start left.
-    pub(crate) fn load(&self) -> std::io::Result<(Vec<Begun>, Vec<Owed>)> {
-        Ok((load(&self.running)?, load(&self.results)?))
+    /// What an earlier start left, until there are changes.
+    pub(crate) fn kept(&self) -> Kept {
+        self.0.kept()
     }
-}
 
-fn load<T: DeserializeOwned>(folder: &Path) -> std::io::Result<Vec<T>> {
-    let mut values = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        values.extend(load_one(&entry?.path()));
-    }
-    Ok(values)
-}
-
-/// A file that cannot be read is put aside, so that people can look at it.
-fn load_one<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("rec") => {}
-        Some(TEMP) => {
-            remove(path);
-            return None;
+    /// What is not noted is found again by the next start, and told once more.
+    fn note(&self, change: Change) {
+        if let Err(error) = self.0.note(change) {
+            tracing::warn!(%error, "cannot note on disk what is over");
         }
-        _ => return None,
     }
-    let value = sealed::read(path).inspect_err(|why| {
-        tracing::error!(path = %path.display(), why, "a record is not readable; it is put aside");
-        let _moved = std::fs::rename(path, path.with_extension("bad"));
-    });
-    value.ok()
 }
 
-fn remove(path: &Path) {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "cannot remove a record");
-        }
-        _ => {}
-    }
+/// What a worker's records say, for tests.
+#[cfg(test)]
+pub(crate) fn read(data_dir: &std::path::Path) -> Kept {
+    super::journal::read(&data_dir.join(super::folders::RECORDS)).unwrap().0
 }
