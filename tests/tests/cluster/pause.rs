@@ -52,10 +52,9 @@ async fn a_gate_leader_that_wakes_before_its_submit_answers_no_old_state() {
     let mut cluster = Cluster::start(Topology::HA).await.unwrap();
     arm(&mut cluster, "g1", "gate.leased").await;
     let job = job_that_stops(&mut cluster, ("g1", "g1")).await;
-    let (sleeper, asked) = (cluster.client_of(&["g1".to_owned()]).unwrap(), job.clone());
-    let first_answer = tokio::spawn(async move { sleeper.job(&asked).await });
-    sleep_and_wake(&mut cluster, &job, "g1").await;
-    assert!(first_answer.await.unwrap().unwrap().token > 1);
+    let sleeper = cluster.client_of(&["g1".to_owned()]).unwrap();
+    let (first_answer, ()) = tokio::join!(sleeper.job(&job), sleep_and_wake(&mut cluster, &job, "g1"));
+    assert!(first_answer.unwrap().token > 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
