@@ -14,7 +14,7 @@ mod turns;
 use std::path::{Path, PathBuf};
 
 use ours::Ours;
-use raft::{Batched, Threads};
+use raft::{Batched, Groups, Threads};
 use raw::Raw;
 use turns::{Row, take_turns};
 
@@ -86,17 +86,12 @@ fn appends(base: &Path, groups: &[u64], writers: fn(&Path, u64) -> Result<Vec<Ro
 }
 
 fn everyone(dir: &Path, groups: u64) -> Result<Vec<Row>> {
+    let open = |name: &str, prefill| Groups::open(&dir.join(name), groups, prefill);
     let engines = [
-        Row::new("raft-engine, threads", Threads::open(&dir.join("threads"), groups, false)?),
-        Row::new("raft-engine, batched", Batched::open(&dir.join("batched"), groups, false)?),
-        Row::new(
-            "raft-engine, threads, prefilled",
-            Threads::open(&dir.join("threads-prefilled"), groups, true)?,
-        ),
-        Row::new(
-            "raft-engine, batched, prefilled",
-            Batched::open(&dir.join("batched-prefilled"), groups, true)?,
-        ),
+        Row::new("raft-engine, threads", Threads(open("threads", false)?)),
+        Row::new("raft-engine, batched", Batched(open("batched", false)?)),
+        Row::new("raft-engine, threads, prefilled", Threads(open("threads-prefilled", true)?)),
+        Row::new("raft-engine, batched, prefilled", Batched(open("batched-prefilled", true)?)),
     ];
     Ok(alone(dir, groups)?.into_iter().chain(engines).collect())
 }

@@ -43,14 +43,14 @@ fn add(batch: &mut LogBatch, group: u64, index: u64) -> raft_engine::Result<()> 
 }
 
 /// An engine and the groups that write to it.
-struct Groups {
+pub(crate) struct Groups {
     engine: Arc<Engine>,
     /// The last index of each group, from group 1 on.
     indexes: Vec<u64>,
 }
 
 impl Groups {
-    fn open(dir: &Path, groups: u64, prefill: bool) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, groups: u64, prefill: bool) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let dir = dir.to_string_lossy().into_owned();
         let mut config = Config { dir, batch_compression_threshold: ReadableSize(0), ..Config::default() };
@@ -64,13 +64,7 @@ impl Groups {
 }
 
 /// Its own way: a thread per group, whose calls block until they are durable.
-pub(crate) struct Threads(Groups);
-
-impl Threads {
-    pub(crate) fn open(dir: &Path, groups: u64, prefill: bool) -> Result<Self> {
-        Ok(Self(Groups::open(dir, groups, prefill)?))
-    }
-}
+pub(crate) struct Threads(pub(crate) Groups);
 
 impl Writer for Threads {
     fn turn(&mut self, time: Duration) -> Result<Figures> {
@@ -102,13 +96,7 @@ fn blocking(engine: &Engine, (group, index): (u64, &mut u64), end: Instant) -> r
 }
 
 /// One thread that writes what all groups want as one batch: what a callback interface over it would do.
-pub(crate) struct Batched(Groups);
-
-impl Batched {
-    pub(crate) fn open(dir: &Path, groups: u64, prefill: bool) -> Result<Self> {
-        Ok(Self(Groups::open(dir, groups, prefill)?))
-    }
-}
+pub(crate) struct Batched(pub(crate) Groups);
 
 impl Writer for Batched {
     fn turn(&mut self, time: Duration) -> Result<Figures> {
