@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -13,11 +13,11 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 pub trait Disk: Send + Sync {
     /// The names of all files.
     fn list(&self) -> io::Result<Vec<String>>;
-    /// All bytes of a file.
-    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+    /// All bytes of a file take the place of what `into` holds: who reads one file after the other keeps its memory.
+    fn read(&self, name: &str, into: &mut Vec<u8>) -> io::Result<()>;
     /// Like [`Disk::read`], but what the device holds: bytes that a failed sync left in a cache do not count.
-    fn read_fresh(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.read(name)
+    fn read_fresh(&self, name: &str, into: &mut Vec<u8>) -> io::Result<()> {
+        self.read(name, into)
     }
     /// `length` bytes at `offset`; fewer where the file ends.
     fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>>;
@@ -67,17 +67,18 @@ impl Disk for RealDisk {
         fs::read_dir(&self.dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.path(name))
+    fn read(&self, name: &str, into: &mut Vec<u8>) -> io::Result<()> {
+        into.clear();
+        File::open(self.path(name))?.read_to_end(into).map(drop)
     }
 
     /// Not every file system can drop its cache; then the cached bytes must do.
-    fn read_fresh(&self, name: &str) -> io::Result<Vec<u8>> {
+    fn read_fresh(&self, name: &str, into: &mut Vec<u8>) -> io::Result<()> {
         let file = File::open(self.path(name))?;
         if let Err(error) = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED) {
             tracing::debug!(name, %error, "the file's cache could not be dropped");
         }
-        self.read(name)
+        self.read(name, into)
     }
 
     fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {

@@ -217,15 +217,17 @@ impl Disk for SimDisk {
         Ok(lock(&self.0).current().into_keys().collect())
     }
 
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+    fn read(&self, name: &str, into: &mut Vec<u8>) -> io::Result<()> {
         let world = lock(&self.0);
-        Ok(world.files[world.find(name)?].now.clone())
+        into.clone_from(&world.files[world.find(name)?].now);
+        Ok(())
     }
 
     /// What is not durable may be in the cache only.
-    fn read_fresh(&self, name: &str) -> io::Result<Vec<u8>> {
+    fn read_fresh(&self, name: &str, into: &mut Vec<u8>) -> io::Result<()> {
         let world = lock(&self.0);
-        Ok(world.files[world.find(name)?].durable.clone())
+        into.clone_from(&world.files[world.find(name)?].durable);
+        Ok(())
     }
 
     fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {

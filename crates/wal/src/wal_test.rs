@@ -280,8 +280,8 @@ impl Disk for SlowDisk {
     fn list(&self) -> std::io::Result<Vec<String>> {
         self.0.list()
     }
-    fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
-        self.0.read(name)
+    fn read(&self, name: &str, into: &mut Vec<u8>) -> std::io::Result<()> {
+        self.0.read(name, into)
     }
     fn read_at(&self, name: &str, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
         self.0.read_at(name, offset, length)

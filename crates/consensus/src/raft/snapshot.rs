@@ -149,8 +149,9 @@ impl Folder {
     fn load(&self) -> Result<Option<Snapshot>, io::Error> {
         let files = self.files();
         let Some(newest) = names(&*files)?.pop() else { return Ok(None) };
-        let bytes = Bytes::from(files.read(&newest)?);
-        decode(&bytes).map(Some)
+        let mut bytes = Vec::new();
+        files.read(&newest, &mut bytes)?;
+        decode(&Bytes::from(bytes)).map(Some)
     }
 
     fn save(&self, snapshot: &Snapshot) -> Result<(), io::Error> {

@@ -11,11 +11,8 @@ mod torn;
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::mpsc::{self, Receiver},
+    thread::{self, Scope},
 };
 
 use crate::{
@@ -24,7 +21,6 @@ use crate::{
     fault::{During, Fault},
     format::{BLOCK, SegmentHeader, is_temporary, parse_segment, segment_name},
     ledger::Ledger,
-    lock::lock,
 };
 
 pub(crate) use replay::{Replay, SegmentFacts};
@@ -152,54 +148,64 @@ pub(crate) fn read_log(
     headers: &[SegmentHeader],
     replay: &mut Replay,
 ) -> Result<(), OpenError> {
-    let readers = thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX);
     let ends = headers.iter().skip(1).map(|next| Some(next.first_batch)).chain([None]);
     let parts: Vec<Part> = headers.iter().copied().zip(ends).collect();
-    for some in parts.chunks(readers) {
-        for ((header, _), read) in some.iter().zip(scan_all(disk, some)) {
+    match parts.as_slice() {
+        [] => Ok(()),
+        [one] => replay.add(&one.0, &scan_one(disk, one, &mut Vec::new()).during("read a segment")?),
+        _ => read_beside(disk, &parts, replay),
+    }
+}
+
+/// Segments are read and checked beside the replay of those before them.
+fn read_beside(disk: &dyn Disk, parts: &[Part], replay: &mut Replay) -> Result<(), OpenError> {
+    let readers = thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX);
+    thread::scope(|scope| {
+        let scans: Vec<_> =
+            (0..readers).map(|first| spawn_reader(scope, disk, (parts, first, readers))).collect();
+        for ((header, _), scans) in parts.iter().zip(scans.iter().cycle()) {
+            // A reader without a result has panicked, and so does the scope then.
+            let Ok(read) = scans.recv() else { break };
             replay.add(header, &read.during("read a segment")?)?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
+}
+
+/// Reads every so many-th segment, one ahead of who takes them; ends when nobody does.
+fn spawn_reader<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    disk: &'scope dyn Disk,
+    (parts, first, step): (&'scope [Part], usize, usize),
+) -> Receiver<Read> {
+    let (give, take) = mpsc::sync_channel(1);
+    scope.spawn(move || {
+        let mut buffer = Vec::new();
+        let mut reads = parts.iter().skip(first).step_by(step).map(|part| scan_one(disk, part, &mut buffer));
+        reads.try_for_each(|read| give.send(read).ok())
+    });
+    take
 }
 
 /// A segment, and the number of the batch with which the next one begins.
 type Part = (SegmentHeader, Option<u64>);
 type Read = std::io::Result<Scan>;
 
-fn scan_all(disk: &dyn Disk, parts: &[Part]) -> Vec<Read> {
-    if let [one] = parts {
-        return vec![scan_one(disk, one)];
-    }
-    let next = AtomicUsize::new(0);
-    let done: Mutex<BTreeMap<usize, Read>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in parts {
-            scope.spawn(|| {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let read = scan_one(disk, &parts[at]);
-                lock(&done).insert(at, read);
-            });
-        }
-    });
-    std::mem::take(&mut *lock(&done)).into_values().collect()
-}
-
 /// The newest segment is read from the device: a sync that failed may have left bytes in the cache only.
-fn scan_one(disk: &dyn Disk, (header, until): &Part) -> Read {
+fn scan_one(disk: &dyn Disk, (header, until): &Part, buffer: &mut Vec<u8>) -> Read {
     let name = segment_name(header.segment);
     match until {
-        Some(_) => Ok(scan(header, &disk.read(&name)?, *until)),
-        None => Ok(scan(header, &disk.read_fresh(&name)?, None).without_torn()),
+        Some(_) => disk.read(&name, buffer).map(|()| scan(header, buffer, *until)),
+        None => disk.read_fresh(&name, buffer).map(|()| scan(header, buffer, None).without_torn()),
     }
 }
 
 /// Everything that a log holds, for a test that failed.
 #[cfg(test)]
 pub(crate) fn dump(disk: &dyn Disk) -> String {
-    let mut out = String::new();
+    let (mut out, mut bytes) = (String::new(), Vec::new());
     for header in survey(disk).unwrap() {
-        let bytes = disk.read(&segment_name(header.segment)).unwrap();
+        disk.read(&segment_name(header.segment), &mut bytes).unwrap();
         for batch in scan(&header, &bytes, None).batches {
             for found in &batch.records {
                 let op = (found.record.op.tag(), found.record.op.id().index);
