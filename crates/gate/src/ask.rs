@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use muster_link::CallError;
 use muster_wire::rpc::{Call, RpcError};
 
@@ -10,6 +12,8 @@ use crate::machine::GateJob;
 
 /// Longest wait for one manager.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// A manager that has vanished does not answer, and is known as dead a few seconds later only.
+const BESIDE_AFTER: Duration = Duration::from_millis(500);
 
 /// What a datacenter said.
 #[derive(Debug)]
@@ -27,17 +31,30 @@ pub async fn ask_datacenter<C: Call>(gate: &Gate, about: (&GateJob, &str), call:
     if gate.datacenters.is_silent(about.1) {
         return Asked::Silence;
     }
-    let mut addrs = addresses(gate, about);
-    let mut tried = Vec::new();
-    while let Some(addr) = addrs.pop() {
-        match heard(gate.links.call(&addr, call, CALL_TIMEOUT).await) {
-            Ok(asked) => return asked,
-            Err(error) => addrs.extend(hint(error, &tried)),
+    let ask = |addr: String| async move { heard(gate.links.call(&addr, call, CALL_TIMEOUT).await) };
+    first_word(addresses(gate, about), ask).await
+}
+
+/// One after the other is asked, the last of them first. What is asked may be asked twice, so one that takes long has the
+/// next one asked beside it.
+async fn first_word<T, F>(mut addrs: Vec<String>, ask: impl Fn(String) -> F) -> Asked<T>
+where
+    F: Future<Output = Result<Asked<T>, CallError>>,
+{
+    let (mut tried, mut under_way) = (Vec::new(), FuturesUnordered::new());
+    loop {
+        if let Some(addr) = addrs.pop() {
+            tried.push(addr.clone());
+            under_way.push(ask(addr));
         }
-        tried.push(addr);
+        match tokio::time::timeout(BESIDE_AFTER, under_way.next()).await {
+            Ok(Some(Ok(asked))) => return asked,
+            Ok(Some(Err(error))) => addrs.extend(hint(error, &tried)),
+            Ok(None) => return Asked::Silence,
+            Err(_still_asked) => {}
+        }
         addrs.retain(|next| !tried.contains(next));
     }
-    Asked::Silence
 }
 
 /// The datacenter's word; `Err`: this manager has none.
@@ -71,3 +88,7 @@ fn hint(error: CallError, tried: &[String]) -> Option<String> {
     let CallError::Rpc(RpcError::NotLeader { leader: Some(leader) }) = error else { return None };
     (!tried.contains(&leader.addr)).then_some(leader.addr)
 }
+
+#[cfg(test)]
+#[path = "ask_test.rs"]
+mod ask_test;

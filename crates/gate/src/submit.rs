@@ -25,7 +25,10 @@ use crate::machine::GateJob;
 use crate::machine::commands::{
     AssumeGateLeadership, JobVersions, SetFenceToken, SetJob, SetJobSubmission, SetTargetDcs,
 };
+use crate::reconcile::{with_dispatching, with_leases};
 
+/// The record's version once it is created.
+const CREATED: u64 = 1;
 /// How often one request tries before it says that it does not know.
 const TRIES_MAX: u32 = 8;
 
@@ -179,7 +182,8 @@ async fn bundle(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) 
     }
 }
 
-/// Names this gate as the job's leader only where its replica leads: elsewhere the leader's own driver assumes.
+/// Where this gate's replica leads, it becomes the job's leader and leases the job's datacenters with the same entry;
+/// elsewhere the leader's own driver does both.
 fn bundle_entry(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) -> Result<Entry, CodecError> {
     let me = gate.coordinator.me();
     let leads = gate.coordinator.leader(job).as_ref() == Some(&me);
@@ -192,10 +196,11 @@ fn bundle_entry(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) 
     if let Some(token) = admitted.fence_floor {
         entry.push(&SetFenceToken { token })?;
     }
-    match leads {
-        true => entry.with(&AssumeGateLeadership { node: me }),
-        false => Ok(entry),
+    if !leads {
+        return Ok(entry);
     }
+    let entry = with_dispatching(entry.with(&AssumeGateLeadership { node: me })?, CREATED)?;
+    with_leases(entry, gate, &admitted.choice.primaries().collect::<Vec<_>>())
 }
 
 fn accepted(job: JobId, reply: &EntryReply) -> Accepted {

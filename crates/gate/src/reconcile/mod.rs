@@ -29,6 +29,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(300);
 
 pub(crate) use callback::place_of;
 pub(crate) use retention::releases;
+pub(crate) use route::{with_dispatching, with_leases};
 
 type Job = JobContext<GateJob>;
 

@@ -45,32 +45,18 @@ impl RouteDuty {
         let Some(record) = routable(job) else { return Ok(Next::Idle) };
         let unleased = unleased(job);
         if !unleased.is_empty() {
-            let entry = self.leases(job, record, &unleased).map_err(|error| unencodable(&error))?;
+            let entry = match record.status {
+                JobStatus::Submitted => with_dispatching(entry(job), record.record_version),
+                _ => Ok(entry(job)),
+            };
+            let entry = entry.and_then(|entry| with_leases(entry, &self.gate, &unleased));
+            let entry = entry.map_err(|error| unencodable(&error))?;
             commit(job, "lease", entry).await?;
             return Ok(Next::Again);
         }
         let waiting: Vec<&str> = waiting(job, |dc| !dc.has_accepted());
         let nexts = join_all(waiting.into_iter().map(|dc| self.hand_over(job, dc))).await;
         Ok(nexts.into_iter().fold(Next::Idle, sooner))
-    }
-
-    /// Leases of all datacenters that need one, in one entry; the first ones make the job `dispatching`.
-    fn leases(&self, job: &Job, record: &Record, dcs: &[&str]) -> Result<Entry, CodecError> {
-        let mut entry = entry(job);
-        if record.status == JobStatus::Submitted {
-            entry.push(
-                &SetJob::at(record.record_version).to(JobStatus::Dispatching, "handed to its datacenters"),
-            )?;
-        }
-        for dc in dcs {
-            entry.push(&CreateLease {
-                dc: (*dc).to_owned(),
-                holder: job.me.clone(),
-                expires_at_ms: job.now_ms() + self.gate.config.lease.as_millis() as u64,
-                dc_lost_timeout_ms: self.gate.config.dc_lost_timeout.as_millis() as u64,
-            })?;
-        }
-        Ok(entry)
     }
 
     async fn hand_over(&self, job: &Job, name: &str) -> Next {
@@ -87,6 +73,22 @@ impl RouteDuty {
             None => Next::After(RETRY_AFTER),
         }
     }
+}
+
+/// The first leases of a job make it `dispatching`.
+pub(crate) fn with_dispatching(entry: Entry, record_version: u64) -> Result<Entry, CodecError> {
+    entry.with(&SetJob::at(record_version).to(JobStatus::Dispatching, "handed to its datacenters"))
+}
+
+/// Leases of these datacenters for this gate, all in the one entry.
+pub(crate) fn with_leases(mut entry: Entry, gate: &Gate, dcs: &[&str]) -> Result<Entry, CodecError> {
+    let expires_at_ms = entry.at_ms + gate.config.lease.as_millis() as u64;
+    let dc_lost_timeout_ms = gate.config.dc_lost_timeout.as_millis() as u64;
+    for dc in dcs {
+        let (dc, holder) = ((*dc).to_owned(), gate.coordinator.me());
+        entry.push(&CreateLease { dc, holder, expires_at_ms, dc_lost_timeout_ms })?;
+    }
+    Ok(entry)
 }
 
 async fn finish_step(job: &Job, built: Result<Entry, CodecError>) -> Result<Next, Next> {

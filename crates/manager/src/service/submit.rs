@@ -62,11 +62,11 @@ pub(super) async fn submit(shared: Arc<Shared>, call: SubmitJob) -> Result<Submi
     let job = call.job;
     let registered = register(&shared, &submission(&call)).await?;
     crash_point("manager.registered");
-    check_registered(registered)?;
+    let first_look = check_registered(registered)?;
     match leader_elsewhere(&shared, job).await? {
         Some(leader) => forward(&shared, call, &leader).await,
         None => {
-            let accepted = accept(&shared, &submission(&call)).await;
+            let accepted = accept(&shared, &submission(&call), first_look).await;
             crash_point("manager.created");
             accepted.and_then(reply)
         }
@@ -128,9 +128,11 @@ pub(super) fn avoided(shared: &Shared) -> Vec<MemberNumber> {
     gone.map(|member| member.meta.member).filter(|number| *number != MemberNumber(0)).collect()
 }
 
-fn check_registered(registered: Registered) -> Result<(), RpcError> {
+/// How the job's state is to be looked at first: of a new one nobody else can know more.
+fn check_registered(registered: Registered) -> Result<Consistency, RpcError> {
     match registered {
-        Registered::New { .. } | Registered::Known { digest_equal: true, .. } => Ok(()),
+        Registered::New { .. } => Ok(Consistency::Stale),
+        Registered::Known { digest_equal: true, .. } => Ok(Consistency::Linearizable),
         Registered::Known { digest_equal: false, .. } => {
             Err(RpcError::Refused { why: "the job is known here with another body".into() })
         }
@@ -190,21 +192,26 @@ pub(crate) async fn submit_directly(shared: &Shared, mut submission: Submission)
         shared.coordinator.register(registration(shared, &submission, None), PROPOSE_WITHIN).await?;
     match registered {
         Registered::New { .. } => {
-            accept_directly(shared, &submission).await.map(|new| Direct::New(Box::new(new)))
+            let new = accept_directly(shared, &submission, Consistency::Stale).await?;
+            Ok(Direct::New(Box::new(new)))
         }
         Registered::Gone { job, status, .. } => Ok(Direct::Replayed { job, status, version: 0 }),
         Registered::Known { digest_equal: false, .. } => Ok(Direct::OtherBody),
         Registered::Known { job, .. } => {
             submission.job = job;
-            accept_directly(shared, &submission).await.and_then(replayed)
+            accept_directly(shared, &submission, Consistency::Linearizable).await.and_then(replayed)
         }
     }
 }
 
-async fn accept_directly(shared: &Shared, submission: &Submission) -> Result<Accepted, RpcError> {
+async fn accept_directly(
+    shared: &Shared,
+    submission: &Submission,
+    first_look: Consistency,
+) -> Result<Accepted, RpcError> {
     match leader_elsewhere(shared, submission.job).await? {
         Some(leader) => Err(RpcError::NotLeader { leader: Some(Box::new(leader)) }),
-        None => accept(shared, submission).await,
+        None => accept(shared, submission, first_look).await,
     }
 }
 
@@ -213,18 +220,39 @@ fn replayed(accepted: Accepted) -> Result<Direct, RpcError> {
     Ok(Direct::Replayed { job: record.job(), status: record.status(), version: record.version() })
 }
 
-async fn accept(shared: &Shared, submission: &Submission) -> Result<Accepted, RpcError> {
+async fn accept(
+    shared: &Shared,
+    submission: &Submission,
+    first_look: Consistency,
+) -> Result<Accepted, RpcError> {
+    let mut how = first_look;
     for _ in 0..TRIES_MAX {
-        let view = shared.coordinator.read(submission.job, Consistency::Linearizable, PROPOSE_WITHIN).await?;
-        check_known(&view, submission)?;
-        let draft = bundle(shared, &view, submission)?;
-        match shared.commit(submission.job, draft).await {
-            Committed::Nothing => return accepted(shared, view),
-            Committed::Done(_) | Committed::Undone(_) => {}
-            Committed::Failed(error) => return Err(error.into()),
+        match taken(shared, submission, how).await? {
+            Some(view) => return accepted(shared, view),
+            None => how = Consistency::Linearizable,
         }
     }
     Err(RpcError::Busy { retry_after_ms: 100 })
+}
+
+/// The job's state with this submission in it; `None`: look again. A draft may be made of an old state, since its commit
+/// decides; an answer needs that commit, or a look that is up to date.
+async fn taken(
+    shared: &Shared,
+    submission: &Submission,
+    how: Consistency,
+) -> Result<Option<View<ManagerJob>>, RpcError> {
+    let look = |how| shared.coordinator.read(submission.job, how, PROPOSE_WITHIN);
+    let view = look(how).await?;
+    check_known(&view, submission)?;
+    let draft = bundle(shared, &view, submission)?;
+    match shared.commit(submission.job, draft).await {
+        // What is committed here is applied here.
+        Committed::Done(_) => Ok(Some(look(Consistency::Stale).await?)),
+        Committed::Nothing => Ok((how == Consistency::Linearizable).then_some(view)),
+        Committed::Undone(_) => Ok(None),
+        Committed::Failed(error) => Err(error.into()),
+    }
 }
 
 fn check_known(view: &View<ManagerJob>, submission: &Submission) -> Result<(), RpcError> {
