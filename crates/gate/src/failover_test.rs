@@ -149,3 +149,15 @@ async fn a_datacenter_that_takes_the_job_later_is_told_who_leads_it_in_the_other
     assert_eq!(told, [("eu", "eu-m1")]);
     gate.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_leased_by_the_entry_that_submits_it() {
+    let eu = FakeDc::start("eu").await;
+    eu.told.lock().unwrap().busy = true;
+    let gate = gates_with(1, &[&eu], "").await.remove(0);
+    let id = submitted(&gate, &job("").replace(", \"us\"", "")).await;
+    let state = gate.node.gate.view(id).await.unwrap().state;
+    let is_leased = state.dc("eu").is_some_and(|dc| dc.lease.is_some());
+    let last = gate.node.gate.coordinator.group(id).unwrap().last_log;
+    assert_eq!((is_leased, last), (true, Some(1)), "the group's members, then the submission");
+}
