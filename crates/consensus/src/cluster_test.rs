@@ -82,6 +82,27 @@ async fn a_new_jobs_leader_is_known_when_its_registration_returns() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_begins_with_the_entry_that_it_is_registered_with_and_keeps_it() {
+    logs();
+    let site = Site::of(3);
+    let mut nodes = site.nodes().await;
+    let founder = nodes.remove(0);
+    let (registered, view) = founder.found(JOB, 7).await;
+    assert!(matches!(registered, Registered::New { .. }), "{registered:?}");
+    assert!(view.unwrap().state.numbers.iter().eq(&[7]));
+    let status = founder.coordinator.group(JOB).unwrap();
+    assert_eq!(status.last_log, Some(1), "the group's members, then the entry");
+    assert_eq!(founder.coordinator.host.ground.openings.get(JOB), None);
+    let (registered, view) = nodes[0].found(JOB, 8).await;
+    assert!(matches!(registered, Registered::Known { .. }) && view.is_none(), "{registered:?}");
+    founder.kill().await;
+    assert_eq!(nodes[0].numbers(JOB).await, [7]);
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_proposers_of_one_job_get_one_group() {
     logs();
     let site = Site::of(3);

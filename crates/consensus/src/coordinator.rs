@@ -7,7 +7,7 @@ use std::time::Duration;
 use imbl::OrdMap;
 use muster_link::{Links, Service};
 use muster_machine::{Entry, EntryReply, Machine};
-use muster_runtime::{Clock, TaskScope};
+use muster_runtime::{Clock, TaskScope, crash_point};
 use muster_swim::Swim;
 use muster_wire::{JobId, MemberNumber, NodeRef, Token};
 use tokio::sync::watch;
@@ -113,12 +113,33 @@ impl<M: Machine> Coordinator<M> {
     /// Registers a job with the directory. When this node is the proposer, the job's group runs here before this
     /// returns. `Busy` when the members are full, or this node's log or disk.
     pub async fn register(&self, job: RegisterJob, within: Duration) -> Result<Registered, ProposeError> {
-        let deadline = self.deadline(within);
+        self.register_until(job, self.deadline(within)).await
+    }
+
+    /// Like [`Coordinator::register`]; a new job's group begins with this entry, which saves a round of replication. With
+    /// it the state in which that is applied, where there is such a state in time: whether it was refused, or another
+    /// leader began otherwise, shows there. Without, the entry may still be applied, and is to be proposed again.
+    pub async fn found(
+        &self,
+        job: RegisterJob,
+        entry: &Entry,
+        within: Duration,
+    ) -> Result<(Registered, Option<View<M>>), ProposeError> {
+        let (id, deadline) = (job.job, self.deadline(within));
+        let _kept = self.host.ground.openings.keep(id, encoded(entry)?);
+        match self.register_until(job, deadline).await? {
+            new @ Registered::New { .. } => Ok((new, self.host.opened_view(id, deadline).await)),
+            known => Ok((known, None)),
+        }
+    }
+
+    async fn register_until(&self, job: RegisterJob, deadline: Instant) -> Result<Registered, ProposeError> {
         self.host.admit_job().await?;
         let entry = Entry::new(DIRECTORY_JOB, Token(0), self.host.clock().unix_ms());
         let entry = entry.with(&job).map_err(|error| ProposeError::Fatal(error.to_string()))?;
         let written = self.host.directory.write(&entry, deadline).await?;
         let registered = written.reply.reply::<Registered>(0).map_err(rejected)?;
+        crash_point("job.registered");
         self.host.await_birth(&registered, deadline, job.job).await?;
         Ok(registered)
     }

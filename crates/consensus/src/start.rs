@@ -27,6 +27,7 @@ use crate::host::peers::Peers;
 use crate::host::steward::Steward;
 use crate::host::{Host, serve};
 use crate::identity::WAL_DIR;
+use crate::raft::birth::OpeningEntries;
 use crate::raft::group::{Ground, Group, Opening};
 use crate::raft::settings::Settings;
 
@@ -127,6 +128,7 @@ async fn assemble<M: Machine>(
         clock: parts.clock,
         in_flight: config.in_flight_per_group,
         lease: config.profile.timing().lease(),
+        openings: OpeningEntries::default(),
     };
     let directory = open_directory(&ground, &membership).await?;
     let host = Host::<M>::new(config.clone(), ground, directory.clone());

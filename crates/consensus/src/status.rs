@@ -20,6 +20,13 @@ pub struct View<M> {
 }
 
 impl<M: Machine> View<M> {
+    /// The state before a job's first entry.
+    pub fn unborn(job: JobId) -> Self {
+        let mut state = M::default();
+        state.born(GroupId(0), job);
+        Self { state, applied: 0, at_ms: 0, age: Duration::ZERO }
+    }
+
     /// The token that fenced commands must carry.
     pub fn token(&self) -> Token {
         self.state.token()

@@ -27,7 +27,7 @@ use crate::machine::commands::{
 };
 use crate::reconcile::{with_dispatching, with_leases};
 
-/// The record's version once it is created.
+/// The record's version, and that of the API, once it is created.
 const CREATED: u64 = 1;
 /// How often one request tries before it says that it does not know.
 const TRIES_MAX: u32 = 8;
@@ -114,15 +114,30 @@ fn unless_worth_a_retry(failed: Failed) -> Answer<Step> {
 
 async fn attempt(gate: &Gate, admitted: &Admitted) -> Result<Step, Failed> {
     let call = registration(gate, admitted);
-    let registered = gate.coordinator.register(call.clone(), gate.config.request_timeout).await?;
-    crash_point("gate.registered");
+    let job = call.job;
+    let entry = bundle_entry(gate, admitted, (job, Token(1), true))?;
+    let (registered, view) = gate.coordinator.found(call, &entry, gate.config.request_timeout).await?;
     match registered {
-        Registered::New { .. } => bundle(gate, admitted, (call.job, Token(1))).await,
+        Registered::New { .. } => founded(gate, admitted, (job, view)).await,
         Registered::Known { job, digest_equal: true, .. } => resume(gate, admitted, job).await,
         Registered::Gone { status: JobStatus::Void, .. } => Ok(Step::Again),
         Registered::Gone { job, status, digest_equal: true } => Ok(Step::Done(purged(job, status))),
         Registered::Known { job, .. } | Registered::Gone { job, .. } => Err(Failed::Answer(other_body(job))),
     }
+}
+
+/// A new job, whose group has begun with its submission, unless something came in between.
+async fn founded(
+    gate: &Gate,
+    admitted: &Admitted,
+    (job, view): (JobId, Option<View<GateJob>>),
+) -> Result<Step, Failed> {
+    let submission = view.and_then(|view| view.state.submission);
+    if submission.is_none_or(|submission| submission.digest != admitted.digest) {
+        return bundle(gate, admitted, (job, Token(1))).await;
+    }
+    crash_point("gate.accepted");
+    Ok(Step::Done(Accepted::New(answer(job, JobStatus::Submitted, CREATED))))
 }
 
 fn registration(gate: &Gate, admitted: &Admitted) -> RegisterJob {
@@ -169,7 +184,8 @@ fn gone(job: JobId, status: JobStatus) -> Step {
 
 /// One entry; only its commit lets an answer out.
 async fn bundle(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) -> Result<Step, Failed> {
-    let entry = bundle_entry(gate, admitted, (job, token))?;
+    let leads = gate.coordinator.leader(job).as_ref() == Some(&gate.coordinator.me());
+    let entry = bundle_entry(gate, admitted, (job, token, leads))?;
     let reply = match gate.propose(job, entry).await {
         Err(ProposeError::Gone { status: JobStatus::Void }) => return Ok(Step::Again),
         other => other?,
@@ -184,9 +200,11 @@ async fn bundle(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) 
 
 /// Where this gate's replica leads, it becomes the job's leader and leases the job's datacenters with the same entry;
 /// elsewhere the leader's own driver does both.
-fn bundle_entry(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) -> Result<Entry, CodecError> {
-    let me = gate.coordinator.me();
-    let leads = gate.coordinator.leader(job).as_ref() == Some(&me);
+fn bundle_entry(
+    gate: &Gate,
+    admitted: &Admitted,
+    (job, token, leads): (JobId, Token, bool),
+) -> Result<Entry, CodecError> {
     let first = admitted.fence_floor.map_or(token, |floor| token.max(floor.next()));
     let token = if leads { first } else { Token(0) };
     let (spec, digest, key) = (admitted.spec.clone(), admitted.digest, admitted.key.clone());
@@ -199,14 +217,15 @@ fn bundle_entry(gate: &Gate, admitted: &Admitted, (job, token): (JobId, Token)) 
     if !leads {
         return Ok(entry);
     }
-    let entry = with_dispatching(entry.with(&AssumeGateLeadership { node: me })?, CREATED)?;
+    let entry =
+        with_dispatching(entry.with(&AssumeGateLeadership { node: gate.coordinator.me() })?, CREATED)?;
     with_leases(entry, gate, &admitted.choice.primaries().collect::<Vec<_>>())
 }
 
 fn accepted(job: JobId, reply: &EntryReply) -> Accepted {
     let (status, version) = reply
         .reply::<JobVersions>(0)
-        .map_or((JobStatus::Submitted, 1), |versions| (versions.status, versions.version));
+        .map_or((JobStatus::Submitted, CREATED), |versions| (versions.status, versions.version));
     Accepted::New(answer(job, status, version))
 }
 

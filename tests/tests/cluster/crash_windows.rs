@@ -12,7 +12,7 @@ use crate::support::turn;
 
 /// Steps of a job's life at a gate, in order, and whether the client has its answer by then.
 const GATE_POINTS: [(&str, bool); 5] = [
-    ("gate.registered", false),
+    ("job.registered", false),
     ("gate.accepted", false),
     ("gate.leased", true),
     ("gate.submitted", true),
@@ -20,7 +20,7 @@ const GATE_POINTS: [(&str, bool); 5] = [
 ];
 /// Steps at a manager.
 const MANAGER_POINTS: [&str; 5] =
-    ["manager.registered", "manager.created", "manager.reserved", "manager.assigned", "manager.started"];
+    ["job.registered", "manager.created", "manager.reserved", "manager.assigned", "manager.started"];
 
 /// At the directory's leader: an entry is committed, and whoever proposed it has no answer yet.
 const DIRECTORY_POINT: &str = "directory.committed";

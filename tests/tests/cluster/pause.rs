@@ -72,11 +72,10 @@ async fn a_manager_leader_that_wakes_before_its_start_is_fenced() {
 async fn job_that_stops(cluster: &mut Cluster, (name, gate): (&str, &str)) -> String {
     let client = cluster.client_of(&[gate.to_owned()]).unwrap();
     let awake = cluster.client_of(&["g3".to_owned()]).unwrap();
-    for _ in 0..30 {
-        let body = noting_job(cluster, 3, 15).into_bytes();
-        let submission = Submission { body, content_type: "application/toml", key: None };
-        let job = client.submit(submission).await.unwrap().0.id.to_string();
-        if stops_under(cluster, name, (&awake, &job)).await {
+    let pid = cluster.node(name).unwrap().pid();
+    for at in 0..30 {
+        let job = submit(cluster, pid, ([&client, &awake], at)).await;
+        if stops_under(&format!("{job} to run or {name} to stop itself"), pid, (&awake, &job)).await {
             return job;
         }
         awake.cancel(&job, &CancelRequest::default()).await.unwrap();
@@ -84,10 +83,25 @@ async fn job_that_stops(cluster: &mut Cluster, (name, gate): (&str, &str)) -> St
     panic!("no job made {name} stop itself");
 }
 
+/// A gate that stops itself over a submission does not answer it: its client repeats it at another one.
+async fn submit(cluster: &Cluster, pid: i32, ([first, other], at): ([&Client; 2], u32)) -> String {
+    let (body, key) = (noting_job(cluster, 3, 15).into_bytes(), Some(format!("pause-{at}")));
+    let submission = Submission { body, content_type: "application/toml", key };
+    let stopped = async {
+        while !has_stopped(pid) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = first.submit(submission.clone()) => answer,
+        () = stopped => other.submit(submission.clone()).await,
+    };
+    answer.unwrap().0.id.to_string()
+}
+
 /// A job's first step that shows: its shards run, or the process has stopped itself over it.
-async fn stops_under(cluster: &mut Cluster, name: &str, (client, job): (&Client, &str)) -> bool {
-    let pid = cluster.node(name).unwrap().pid();
-    eventually(&format!("{job} to run or {name} to stop itself"), || async {
+async fn stops_under(what: &str, pid: i32, (client, job): (&Client, &str)) -> bool {
+    eventually(what, || async {
         let view = client.job(job).await.map_err(|error| error.to_string())?;
         let running = view.workflows.iter().any(|workflow| workflow.shards.running > 0);
         match (has_stopped(pid), running) {

@@ -16,7 +16,9 @@ use super::Host;
 use super::slot::{Phase, Slot};
 use crate::directory::Registered;
 use crate::error::ProposeError;
+use crate::raft::birth::OPENING_INDEX;
 use crate::raft::group::Group;
+use crate::status::View;
 
 /// A hand-over that is not taken within this is given up.
 const TAKEN_WITHIN: Duration = Duration::from_millis(500);
@@ -49,6 +51,12 @@ impl<M: Machine> Host<M> {
             Registered::New { .. } => group.until_led(deadline).await,
             Registered::Known { .. } | Registered::Gone { .. } => Ok(()),
         }
+    }
+
+    /// The state of a job that was born here, once the entry after its first one is applied.
+    pub(crate) async fn opened_view(&self, job: JobId, deadline: Instant) -> Option<View<M>> {
+        let group = self.slot(job)?.running()?;
+        group.view_at(OPENING_INDEX, deadline).await.ok()
     }
 
     /// Hands a led group over and waits until the other one leads.

@@ -16,7 +16,7 @@ use openraft::{Config, Raft, RaftMetrics, ServerState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::birth::{self, SeedError, Seeded};
+use super::birth::{self, OpeningEntries, SeedError, Seeded};
 use super::convert;
 use super::incoming::Pieces;
 use super::machine::StateMachine;
@@ -44,6 +44,7 @@ pub(crate) struct Ground {
     pub(crate) in_flight: usize,
     /// How long a leader's lease lasts.
     pub(crate) lease: Duration,
+    pub(crate) openings: OpeningEntries,
 }
 
 impl Ground {
@@ -304,7 +305,8 @@ impl<M: Machine> Group<M> {
 
 async fn seeded_config(ground: &Ground, key: GroupKey, opening: &Opening) -> Result<Arc<Config>, SeedError> {
     let Some(birth) = &opening.birth else { return Ok(ground.settings.directory.clone()) };
-    let seeded = birth::seed(&ground.wal, key, opening.me, birth).await?;
+    let entry = ground.openings.get(opening.job);
+    let seeded = birth::seed(&ground.wal, key, opening.me, (birth, entry)).await?;
     Ok(match seeded {
         Seeded::Leader => ground.settings.born.clone(),
         Seeded::Follower => ground.settings.reloaded.clone(),

@@ -19,7 +19,7 @@ use crate::coordinator::{Coordinator, Parts};
 use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
 use crate::identity::{self, Identity};
-use crate::status::Consistency;
+use crate::status::{Consistency, View};
 use crate::storage::RealStorage;
 
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -146,6 +146,12 @@ impl Node {
     /// Registers a job with this node as its proposer.
     pub(crate) async fn register(&self, job: JobId) -> Result<Registered, ProposeError> {
         self.coordinator.register(registration(job, self.member()), CALL).await
+    }
+
+    /// The same with a first entry, and what it came to.
+    pub(crate) async fn found(&self, job: JobId, number: u64) -> (Registered, Option<View<Ledger>>) {
+        let call = registration(job, self.member());
+        self.coordinator.found(call, &put(job, number), CALL).await.unwrap()
     }
 
     /// Repeats the same request while its outcome is unknown, as a client does.

@@ -59,18 +59,21 @@ pub(crate) struct Accepted {
 
 pub(super) async fn submit(shared: Arc<Shared>, call: SubmitJob) -> Result<SubmitReply, RpcError> {
     ensure_lease(&shared, &call)?;
-    let job = call.job;
-    let registered = register(&shared, &submission(&call)).await?;
-    crash_point("manager.registered");
-    let first_look = check_registered(registered)?;
-    match leader_elsewhere(&shared, job).await? {
-        Some(leader) => forward(&shared, call, &leader).await,
-        None => {
-            let accepted = accept(&shared, &submission(&call), first_look).await;
-            crash_point("manager.created");
-            accepted.and_then(reply)
-        }
+    let submission = submission(&call);
+    let (registered, founded) = register(&shared, &submission).await?;
+    check_registered(registered)?;
+    if let Some(founded) = founded {
+        return created(founded);
     }
+    match leader_elsewhere(&shared, call.job).await? {
+        Some(leader) => forward(&shared, call, &leader).await,
+        None => created(accept(&shared, &submission).await?),
+    }
+}
+
+fn created(accepted: Accepted) -> Result<SubmitReply, RpcError> {
+    crash_point("manager.created");
+    reply(accepted)
 }
 
 /// A manager that knows the job asks nothing; one that does not refuses an expired lease, so that a forgotten job
@@ -91,13 +94,25 @@ fn submission(call: &SubmitJob) -> Submission {
 }
 
 /// Looks the job up here first; a lookup costs nothing, a registration is a write.
-async fn register(shared: &Shared, submission: &Submission) -> Result<Registered, RpcError> {
+async fn register(
+    shared: &Shared,
+    submission: &Submission,
+) -> Result<(Registered, Option<Accepted>), RpcError> {
     let directory = shared.coordinator.directory();
     if let Some(row) = directory.job(submission.job) {
         let digest_equal = row.digest == submission.digest;
-        return Ok(Registered::Known { job: row.job, group: row.group, digest_equal });
+        return Ok((Registered::Known { job: row.job, group: row.group, digest_equal }, None));
     }
-    Ok(shared.coordinator.register(registration(shared, submission, None), PROPOSE_WITHIN).await?)
+    found(shared, submission).await
+}
+
+/// Registers the job; the group of a new one begins with its submission. With it the job, if it is known to be there.
+async fn found(shared: &Shared, submission: &Submission) -> Result<(Registered, Option<Accepted>), RpcError> {
+    let entry = bundle(shared, &View::unborn(submission.job), submission)?.into_entry();
+    let job = registration(shared, submission, None);
+    let (registered, view) = shared.coordinator.found(job, &entry, PROPOSE_WITHIN).await?;
+    let view = view.filter(|view| bundle(shared, view, submission).is_ok_and(|left| left.is_empty()));
+    Ok((registered, view.map(|view| accepted(shared, view)).transpose()?))
 }
 
 /// The registration of a job; `retired` makes only its tombstone.
@@ -128,11 +143,9 @@ pub(super) fn avoided(shared: &Shared) -> Vec<MemberNumber> {
     gone.map(|member| member.meta.member).filter(|number| *number != MemberNumber(0)).collect()
 }
 
-/// How the job's state is to be looked at first: of a new one nobody else can know more.
-fn check_registered(registered: Registered) -> Result<Consistency, RpcError> {
+fn check_registered(registered: Registered) -> Result<(), RpcError> {
     match registered {
-        Registered::New { .. } => Ok(Consistency::Stale),
-        Registered::Known { digest_equal: true, .. } => Ok(Consistency::Linearizable),
+        Registered::New { .. } | Registered::Known { digest_equal: true, .. } => Ok(()),
         Registered::Known { digest_equal: false, .. } => {
             Err(RpcError::Refused { why: "the job is known here with another body".into() })
         }
@@ -188,30 +201,31 @@ pub(crate) enum Direct {
 
 /// Registers and accepts a submission at this node; used where no gate is in between.
 pub(crate) async fn submit_directly(shared: &Shared, mut submission: Submission) -> Result<Direct, RpcError> {
-    let registered =
-        shared.coordinator.register(registration(shared, &submission, None), PROPOSE_WITHIN).await?;
+    let (registered, founded) = found(shared, &submission).await?;
     match registered {
         Registered::New { .. } => {
-            let new = accept_directly(shared, &submission, Consistency::Stale).await?;
-            Ok(Direct::New(Box::new(new)))
+            led_here(shared, &submission, founded).await.map(|new| Direct::New(Box::new(new)))
         }
         Registered::Gone { job, status, .. } => Ok(Direct::Replayed { job, status, version: 0 }),
         Registered::Known { digest_equal: false, .. } => Ok(Direct::OtherBody),
         Registered::Known { job, .. } => {
             submission.job = job;
-            accept_directly(shared, &submission, Consistency::Linearizable).await.and_then(replayed)
+            led_here(shared, &submission, None).await.and_then(replayed)
         }
     }
 }
 
-async fn accept_directly(
+async fn led_here(
     shared: &Shared,
     submission: &Submission,
-    first_look: Consistency,
+    founded: Option<Accepted>,
 ) -> Result<Accepted, RpcError> {
+    if let Some(founded) = founded {
+        return Ok(founded);
+    }
     match leader_elsewhere(shared, submission.job).await? {
         Some(leader) => Err(RpcError::NotLeader { leader: Some(Box::new(leader)) }),
-        None => accept(shared, submission, first_look).await,
+        None => accept(shared, submission).await,
     }
 }
 
@@ -220,39 +234,21 @@ fn replayed(accepted: Accepted) -> Result<Direct, RpcError> {
     Ok(Direct::Replayed { job: record.job(), status: record.status(), version: record.version() })
 }
 
-async fn accept(
-    shared: &Shared,
-    submission: &Submission,
-    first_look: Consistency,
-) -> Result<Accepted, RpcError> {
-    let mut how = first_look;
+async fn accept(shared: &Shared, submission: &Submission) -> Result<Accepted, RpcError> {
+    let look = |how| shared.coordinator.read(submission.job, how, PROPOSE_WITHIN);
     for _ in 0..TRIES_MAX {
-        match taken(shared, submission, how).await? {
-            Some(view) => return accepted(shared, view),
-            None => how = Consistency::Linearizable,
+        let view = look(Consistency::Linearizable).await?;
+        check_known(&view, submission)?;
+        let draft = bundle(shared, &view, submission)?;
+        match shared.commit(submission.job, draft).await {
+            // What is committed here is applied here.
+            Committed::Done(_) => return accepted(shared, look(Consistency::Stale).await?),
+            Committed::Nothing => return accepted(shared, view),
+            Committed::Undone(_) => {}
+            Committed::Failed(error) => return Err(error.into()),
         }
     }
     Err(RpcError::Busy { retry_after_ms: 100 })
-}
-
-/// The job's state with this submission in it; `None`: look again. A draft may be made of an old state, since its commit
-/// decides; an answer needs that commit, or a look that is up to date.
-async fn taken(
-    shared: &Shared,
-    submission: &Submission,
-    how: Consistency,
-) -> Result<Option<View<ManagerJob>>, RpcError> {
-    let look = |how| shared.coordinator.read(submission.job, how, PROPOSE_WITHIN);
-    let view = look(how).await?;
-    check_known(&view, submission)?;
-    let draft = bundle(shared, &view, submission)?;
-    match shared.commit(submission.job, draft).await {
-        // What is committed here is applied here.
-        Committed::Done(_) => Ok(Some(look(Consistency::Stale).await?)),
-        Committed::Nothing => Ok((how == Consistency::Linearizable).then_some(view)),
-        Committed::Undone(_) => Ok(None),
-        Committed::Failed(error) => Err(error.into()),
-    }
 }
 
 fn check_known(view: &View<ManagerJob>, submission: &Submission) -> Result<(), RpcError> {
