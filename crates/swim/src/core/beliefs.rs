@@ -43,8 +43,17 @@ impl Core {
             return self.learn_about_me(&record);
         }
         match view_of {
-            Some(from) => self.apply(&self.soften(record, from)),
+            Some(from) => self.apply_from_view(&record, from),
             None => self.apply(&record),
+        }
+    }
+
+    /// Others may not have heard of a death that is only suspected here, so this node asks it.
+    fn apply_from_view(&mut self, record: &Record, from: NodeId) {
+        let softened = self.soften(record.clone(), from);
+        self.apply(&softened);
+        if softened.state != record.state {
+            self.suspicions.keep_asking(record.id);
         }
     }
 
@@ -74,6 +83,7 @@ impl Core {
         let Some(peer) = self.table.get(id).filter(|peer| peer.state <= state) else { return };
         let record = Record { state, by: Some(self.id), ..peer.brief(id) };
         self.apply(&record);
+        self.suspicions.keep_asking(id);
     }
 
     pub(super) fn forget(&mut self, id: NodeId) {

@@ -321,6 +321,35 @@ fn who_found_a_member_silent_goes_on_telling_it_even_as_the_only_one() {
 }
 
 #[test]
+fn who_hears_of_a_death_in_a_view_goes_on_asking_the_member() {
+    let mut world = cluster(3, 50);
+    world.run(secs(30));
+    let dead: Vec<_> = (41..=50).map(|of| Record { meta: None, ..record(of, (1, 0), State::Dead) }).collect();
+    put(&mut world, 1, packet(2, &Message::View, &dead));
+    // as after a cut: the others have heard the refutation that this node missed
+    world.nodes.get_mut(&1).unwrap().protocol.core.queue = Queue::default();
+    let pause = Profile::Lan.tuning().suspicion(50) / Profile::Lan.tuning().chases;
+    world.run(pause + Duration::from_millis(50));
+    let held: Vec<_> = (41..=50).map(|of| world.belief(1, of)).collect();
+    assert_eq!(held, [Some(State::Alive); 10]);
+    assert_eq!(events(&world, is_death), []);
+}
+
+#[test]
+fn nobody_is_declared_dead_by_those_who_have_not_asked_it() {
+    let mut world = cluster(3, 50);
+    world.run(secs(30));
+    let core = &mut world.nodes.get_mut(&1).unwrap().protocol.core;
+    for (of, by) in (41..=50).flat_map(|of| (2..=5).map(move |by| (of, by))) {
+        // found silent by enough others for the shortest suspicion; the refutation has missed this node
+        core.apply(&Record { by: Some(id(by)), meta: None, ..record(of, (1, 0), State::Suspect) });
+    }
+    core.queue = Queue::default();
+    world.run(secs(10));
+    assert_eq!(events(&world, is_death), []);
+}
+
+#[test]
 fn a_mass_suspicion_is_told_and_holds_deaths_back() {
     let mut world = cluster(5, 9);
     world.run(secs(30));

@@ -38,6 +38,10 @@ pub(super) struct Suspicion {
     by: Vec<NodeId>,
     /// Nobody listens at its address: there is no need to wait for more.
     refused: bool,
+    /// This node has not only heard of it: it asks at every chase.
+    is_own: bool,
+    /// Chases until now.
+    chased: u32,
 }
 
 impl Suspicion {
@@ -50,6 +54,12 @@ impl Suspicion {
         let share = f64::from(confirmed + 1).ln() / f64::from(self.wanted + 1).ln();
         let span = self.longest.saturating_sub(self.shortest);
         self.longest.saturating_sub(span.mul_f64(share)).max(self.shortest)
+    }
+
+    /// Is it this node's turn to ask? It is every holder's once in the time of the shortest suspicion, before its end.
+    const fn take_turn(&mut self, chases: u32) -> bool {
+        self.chased += 1;
+        self.is_own | (self.chased % chases == chases - 1)
     }
 }
 
@@ -66,8 +76,15 @@ impl Suspicions {
         self.open.get(&id).map_or(0, |open| u8::try_from(open.by.len()).unwrap_or(u8::MAX))
     }
 
-    fn is_found_by(&self, suspect: NodeId, finder: NodeId) -> bool {
-        self.open.get(&suspect).is_some_and(|open| open.by.contains(&finder))
+    fn take_turn(&mut self, suspect: NodeId, chases: u32) -> bool {
+        self.open.get_mut(&suspect).is_some_and(|open| open.take_turn(chases))
+    }
+
+    /// This node has its own reason to suspect it, and no other may have one.
+    pub(super) fn keep_asking(&mut self, suspect: NodeId) {
+        if let Some(open) = self.open.get_mut(&suspect) {
+            open.is_own = true;
+        }
     }
 }
 
@@ -83,6 +100,8 @@ impl Core {
             wanted: self.tuning.confirmations.min(others / CONFIRMERS),
             by: by.into_iter().collect(),
             refused: false,
+            is_own: false,
+            chased: 0,
         };
         self.suspicions.open.insert(id, suspicion);
         self.review_mass();
@@ -169,13 +188,14 @@ impl Core {
     }
 
     /// While a member is suspected, a few holders of the suspicion ask it again, so that it can refute in time. Who
-    /// found it silent is always one of them: it may be the only holder that is left, after a cut for one.
+    /// suspects it by itself always does: it may be the only holder that is left, after a cut for one. Every holder does
+    /// in its turn, before it may declare it dead: the refutation may have missed it.
     pub(super) fn chase(&mut self, id: NodeId) {
         let Some(pause) = self.chase_pause(id) else { return };
         self.timers.set(Timer::Chase(id), self.now + pause);
         let share = CHASERS / self.size() as f64;
         let is_drawn = self.rng.random_bool(share.min(1.0));
-        if is_drawn | self.suspicions.is_found_by(id, self.id) {
+        if is_drawn | self.suspicions.take_turn(id, self.tuning.chases) {
             self.send_to_member(id, Message::Ping { seq: SEQ_UNWATCHED }, &[id]);
         }
         if is_drawn {
