@@ -10,6 +10,7 @@
 //! `apply` is total and deterministic: no clock, no randomness, no I/O, no hash-map order, no configuration.
 
 pub mod entry;
+pub mod fence;
 pub mod outcome;
 pub mod replica;
 pub mod table;

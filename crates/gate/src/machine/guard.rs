@@ -1,6 +1,6 @@
 //! Conditions that the table checks before a command is decoded.
 
-use muster_machine::{Machine as _, Reason, Stamp};
+use muster_machine::{Machine as _, Reason, Stamp, fence};
 use muster_wire::Token;
 
 use super::leadership::TOKEN_REACH;
@@ -27,11 +27,7 @@ pub(super) fn job_exists(job: &GateJob, stamp: &Stamp) -> Result<(), Reason> {
 pub(super) fn current_token(job: &GateJob, stamp: &Stamp) -> Result<(), Reason> {
     let known = job.token();
     check_reach(job, stamp.token)?;
-    match stamp.token.cmp(&known) {
-        std::cmp::Ordering::Less => Err(Reason::Fenced { by: known }),
-        std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(Reason::Conflict { version: known.0 }),
-    }
+    fence::check(known, stamp.token)
 }
 
 /// The entry carries no token, or one that is not older than the job's.

@@ -1,6 +1,6 @@
 //! The dispatch table: the only list of the managers' commands, with what guards each.
 
-use muster_machine::{Reason, Stamp, command_table};
+use muster_machine::{Reason, Stamp, command_table, fence};
 use muster_wire::Token;
 use muster_wire::job::JobStatus;
 
@@ -60,11 +60,7 @@ fn current_token(state: &ManagerJob, stamp: &Stamp) -> Result<(), Reason> {
 
 fn check_token(known: Token, carried: Token) -> Result<(), Reason> {
     check_leap(known, carried)?;
-    match carried.cmp(&known) {
-        std::cmp::Ordering::Less => Err(Reason::Fenced { by: known }),
-        std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(Reason::Conflict { version: known.0 }),
-    }
+    fence::check(known, carried)
 }
 
 /// Refuses a token too far above the known one: it is no token that anybody was given.
