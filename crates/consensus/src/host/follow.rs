@@ -149,7 +149,7 @@ impl<M: Machine> Host<M> {
 }
 
 /// How to open a replica of a job.
-pub(crate) fn opening_of(row: &JobRow, me: RaftId) -> Opening {
+fn opening_of(row: &JobRow, me: RaftId) -> Opening {
     let birth = BirthSet { proposer: row.birth.proposer, replicas: row.birth.replicas.clone() };
     Opening { group: row.group, job: row.job, me, set_index: row.set_index, birth: Some(birth) }
 }

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use muster_link::{Service, router};
 use muster_machine::Machine;
-use muster_wire::GroupId;
+use muster_runtime::is_sabotaged;
 use muster_wire::hello::Hello;
 use muster_wire::rpc::raft::{
     AskClock, AskReadIndex, ClockAt, FetchState, GroupFrame, GroupState, LeaderGone, ProposeEntry, Proposed,
     RaftAppend, RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, ReadIndexAt,
 };
 use muster_wire::rpc::{Call, RpcError};
+use muster_wire::{GroupId, RaftId};
 use tokio::time::Instant;
 
 use super::Host;
 use super::directory::DIRECTORY_JOB;
-use super::follow::opening_of;
 use super::jobs::state_of;
 use crate::directory::Directory;
 use crate::raft::forward::encoded;
@@ -180,9 +180,10 @@ impl<M: Machine> Host<M> {
         let view = self.directory.view();
         let row = view.state.job(frame.job).filter(|row| row.group == frame.group);
         // Of two replicas on this member only the one that comes is served.
-        let concerned = row.filter(|row| row.replica_of(self.me()) == Some(frame.target));
-        match (concerned, view.applied < frame.set_index) {
-            (Some(row), _) => Ok(opening_of(row, frame.target)),
+        let mine = row.and_then(|row| self.my_opening(row));
+        let served = mine.filter(|mine| is_meant(mine.me, frame.target));
+        match (served, view.applied < frame.set_index) {
+            (Some(mine), _) => Ok(mine),
             (None, true) => trusted(frame),
             (None, false) => Err(RpcError::UnknownJob),
         }
@@ -226,6 +227,11 @@ impl<M: Machine> Host<M> {
     fn deadline_in(&self, within_ms: u64) -> Instant {
         self.clock().now() + Duration::from_millis(within_ms).min(WITHIN_MAX)
     }
+}
+
+/// A frame for an earlier replica on this member is not for the present one, which has promised and kept nothing of that.
+fn is_meant(mine: RaftId, target: RaftId) -> bool {
+    mine == target || is_sabotaged("stale-incarnation")
 }
 
 fn trusted(frame: &GroupFrame) -> Result<Opening, RpcError> {

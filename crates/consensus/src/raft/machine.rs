@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
-use muster_machine::{Machine, Replica};
+use muster_machine::{Entry as MachineEntry, Machine, Replica};
 use muster_runtime::is_sabotaged;
 use muster_wire::RequestId;
 use openraft::OptionalSend;
@@ -78,7 +78,8 @@ impl<M: Machine> StateMachine<M> {
         let replica = AssertUnwindSafe(&mut self.replica);
         let outcome = catch_unwind(move || {
             let AssertUnwindSafe(replica) = { replica };
-            replica.apply(index, &recognised(&command.0))
+            let entry = recognised(&fenced(&command.0, replica));
+            replica.apply(index, &entry)
         });
         match outcome {
             Ok(reply) => Ok(Applied(Some(reply.map_err(io::Error::other)?))),
@@ -90,14 +91,21 @@ impl<M: Machine> StateMachine<M> {
 /// The entry with its request id, by which a repeat is recognised.
 fn recognised(entry: &Bytes) -> Bytes {
     match is_sabotaged("request-dedup") {
-        true => anonymous(entry),
+        true => changed(entry, |entry| entry.for_request(RequestId::INTERNAL)),
         false => entry.clone(),
     }
 }
 
-fn anonymous(entry: &Bytes) -> Bytes {
-    let decoded = muster_machine::Entry::decode(entry).map(|entry| entry.for_request(RequestId::INTERNAL));
-    let encoded = decoded.ok().and_then(|entry| entry.encode().ok());
+/// The entry with the token that its proposer was given, by which one who was replaced is refused.
+fn fenced<M: Machine>(entry: &Bytes, replica: &Replica<M>) -> Bytes {
+    match is_sabotaged("fencing-token") {
+        true => changed(entry, |entry| MachineEntry { token: replica.machine().token(), ..entry }),
+        false => entry.clone(),
+    }
+}
+
+fn changed(entry: &Bytes, change: impl FnOnce(MachineEntry) -> MachineEntry) -> Bytes {
+    let encoded = MachineEntry::decode(entry).ok().and_then(|entry| change(entry).encode().ok());
     encoded.map_or_else(|| entry.clone(), Bytes::from)
 }
 
