@@ -1,5 +1,7 @@
-//! The clients: on every node some, which put, read, register and end jobs, and remember what they were told.
+//! The clients: on every node some, which put, read, register and end jobs, and remember what they were told; and one that
+//! only reads, so that it is not held up by a write that nobody takes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use crate::host::Node;
-use crate::ledger;
+use crate::ledger::{self, How};
 use crate::world::Shared;
 
 const CLIENT: TaskKind = TaskKind::new("sim_client");
@@ -26,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const REPLICAS: u32 = 3;
 /// Puts at once.
 const BURST: usize = 25;
+/// What the reader draws differently.
+const READER: u64 = 0x7265_6164;
 /// Before a refused call is repeated.
 const PAUSE: Duration = Duration::from_millis(40);
 
@@ -33,9 +37,11 @@ const PAUSE: Duration = Duration::from_millis(40);
 pub(crate) fn start(node: &Arc<Node>, shared: &Shared) {
     for number in 0..shared.plan.clients {
         let rng = StdRng::seed_from_u64(node.seed.wrapping_add(1 + number as u64));
-        let client = Client { node: node.clone(), shared: shared.clone(), rng };
+        let client = Client { node: node.clone(), shared: shared.clone(), rng, leads: BTreeMap::new() };
         node.scope.spawn_until_stop(CLIENT, client.run());
     }
+    let reader = Client::new(node.clone(), shared.clone(), READER);
+    node.scope.spawn_until_stop(CLIENT, reader.run_reading());
 }
 
 /// One client, at one node.
@@ -43,11 +49,15 @@ pub(crate) struct Client {
     node: Arc<Node>,
     shared: Shared,
     rng: StdRng,
+    /// The leads that it took, until it is told that somebody else has one.
+    leads: BTreeMap<JobId, Token>,
 }
 
 #[derive(Clone, Copy)]
 enum Act {
     Put,
+    FencedPut,
+    Lead,
     Burst,
     Read,
     ReadStale,
@@ -60,7 +70,9 @@ enum Act {
 
 /// What clients do, and how often.
 const ACTS: &[(u32, Act)] = &[
-    (250, Act::Put),
+    (200, Act::Put),
+    (40, Act::FencedPut),
+    (10, Act::Lead),
     (15, Act::Burst),
     (125, Act::Read),
     (40, Act::ReadStale),
@@ -74,7 +86,7 @@ const ACTS: &[(u32, Act)] = &[
 impl Client {
     pub(crate) fn new(node: Arc<Node>, shared: Shared, salt: u64) -> Self {
         let rng = StdRng::seed_from_u64(node.seed ^ salt.rotate_left(17));
-        Self { node, shared, rng }
+        Self { node, shared, rng, leads: BTreeMap::new() }
     }
 
     async fn run(mut self) {
@@ -85,11 +97,30 @@ impl Client {
         }
     }
 
+    async fn run_reading(mut self) {
+        while !self.shared.is_healing() {
+            let pause = Duration::from_millis(self.rng.random_range(1..60));
+            tokio::time::sleep(pause).await;
+            if let Some(job) = self.pick() {
+                self.read(job).await;
+            }
+        }
+    }
+
     async fn act(&mut self) {
+        match self.node.machine.flooded() {
+            Some(job) => self.burst(job).await,
+            None => self.act_as_drawn().await,
+        }
+    }
+
+    async fn act_as_drawn(&mut self) {
         let job = self.pick();
         match (self.draw(), job) {
             (Act::Register, _) | (_, None) => self.register().await,
             (Act::Put, Some(job)) => drop(self.put(job).await),
+            (Act::FencedPut, Some(_)) => self.put_fenced().await,
+            (Act::Lead, Some(job)) => self.lead(job).await,
             (Act::Burst, Some(job)) => self.burst(job).await,
             (Act::Read, Some(job)) => drop(self.read(job).await),
             (Act::ReadStale, Some(job)) => self.read_stale(job).await,
@@ -144,14 +175,34 @@ impl Client {
 
     /// Puts a number; true once it is acknowledged, or the job is gone.
     pub(crate) async fn put(&mut self, job: JobId) -> bool {
-        let number = self.shared.oracle.put_begins(job);
-        let Ok(entry) = ledger::put(job, number, self.request(), self.node.clock.unix_ms()) else {
-            return false;
-        };
-        match self.propose(job, entry).await {
-            Some(Ok(reply)) => self.judge(job, number, reply.reply::<u64>(0)),
-            Some(Err(_)) => true,
-            None => false,
+        self.write(job, How::Freely).await.is_some()
+    }
+
+    /// Puts a number, as whoever took the lead of some job once.
+    async fn put_fenced(&mut self) {
+        let held: Vec<(JobId, Token)> = self.leads.iter().map(|(job, token)| (*job, *token)).collect();
+        if held.is_empty() {
+            return;
+        }
+        let (job, token) = held[self.rng.random_range(0..held.len())];
+        if let Some(Err(_)) = self.write(job, How::Under(token)).await {
+            self.leads.remove(&job);
+        }
+    }
+
+    async fn lead(&mut self, job: JobId) {
+        if let Some(Ok(place)) = self.write(job, How::Leading).await {
+            self.leads.insert(job, Token(place));
+        }
+    }
+
+    /// The place of a new number, or why it has none; `None` if that is not known.
+    async fn write(&mut self, job: JobId, how: How) -> Option<Result<u64, Reason>> {
+        let number = self.shared.oracle.put_begins(job, how);
+        let entry = ledger::put(job, (number, how), self.request(), self.node.clock.unix_ms()).ok()?;
+        match self.propose(job, entry).await? {
+            Ok(reply) => Some(self.judge(job, number, reply.reply::<u64>(0))),
+            Err(error) => Some(Err(Reason::malformed(error))),
         }
     }
 
@@ -166,16 +217,16 @@ impl Client {
         tokio::time::sleep(PAUSE).await;
     }
 
-    fn judge(&self, job: JobId, number: u64, outcome: Result<u64, Reason>) -> bool {
-        match outcome {
+    fn judge(&self, job: JobId, number: u64, outcome: Result<u64, Reason>) -> Result<u64, Reason> {
+        match &outcome {
             Ok(place) => {
                 self.shared.trace.line(&format!("job {job}: {number} is at {place}"));
-                self.shared.oracle.put_acked(job, number, place);
+                self.shared.oracle.put_acked(job, number, *place);
             }
             Err(Reason::Gone { .. }) => self.shared.oracle.gone(job),
             Err(other) => self.shared.trace.line(&format!("job {job}: {number} was refused: {other}")),
         }
-        true
+        outcome
     }
 
     /// Repeats the same request until its outcome is known; `None` if patience runs out first.
@@ -219,6 +270,9 @@ impl Client {
     }
 
     async fn end(&mut self, job: JobId) {
+        if self.shared.is_scripted() {
+            return;
+        }
         self.shared.oracle.end_begins(job);
         let Ok(entry) = ledger::end(job, self.request(), self.node.clock.unix_ms()) else { return };
         if let Some(Ok(_)) = self.propose(job, entry).await {

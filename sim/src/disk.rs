@@ -28,6 +28,9 @@ struct State {
     /// Changing calls that still succeed; none: all of them.
     calls_left: Option<u64>,
     syncs: u64,
+    /// Once these bytes were written and synced, the device holds back what comes.
+    hold_behind: Option<Vec<u8>>,
+    is_held: bool,
 }
 
 #[derive(Clone, Default)]
@@ -67,6 +70,20 @@ impl SimDisk {
         self.state().calls_left == Some(0)
     }
 
+    /// Once these bytes were written and synced, nobody is to write to it.
+    pub(crate) fn hold_behind(&self, bytes: &[u8]) {
+        self.state().hold_behind = Some(bytes.to_owned());
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.state().is_held
+    }
+
+    pub(crate) fn release(&self) {
+        let mut state = self.state();
+        (state.hold_behind, state.is_held) = (None, false);
+    }
+
     /// The device works again: it was replaced with all that it held.
     pub(crate) fn repair(&self) {
         self.state().calls_left = None;
@@ -78,6 +95,11 @@ impl SimDisk {
         state.calls_left = None;
         state.folders.values_mut().for_each(|folder| folder.lose_power(rng));
         state.files.values_mut().for_each(|file| file.lose_power(rng));
+    }
+
+    /// Wherever these bytes stand, for good, one of them changes; how often that is.
+    pub(crate) fn rot(&self, bytes: &[u8]) -> usize {
+        self.state().files.values_mut().map(|file| file.rot(bytes)).sum()
     }
 
     pub(crate) fn files(&self, dir: &Path) -> Arc<dyn Disk> {
@@ -138,6 +160,16 @@ impl File {
         }
     }
 
+    fn rot(&mut self, bytes: &[u8]) -> usize {
+        let windows = self.now.windows(bytes.len()).enumerate();
+        let places: Vec<usize> = windows.filter(|(_, found)| *found == bytes).map(|(at, _)| at).collect();
+        for at in &places {
+            self.now[*at] ^= 0x5a;
+            self.durable.get_mut(*at).into_iter().for_each(|byte| *byte ^= 0x5a);
+        }
+        places.len()
+    }
+
     fn lose_power(&mut self, rng: &mut StdRng) {
         for sector in std::mem::take(&mut self.dirty) {
             match rng.random_range(0..5) {
@@ -158,6 +190,12 @@ impl State {
         }
         *left -= 1;
         Ok(())
+    }
+
+    fn note_written(&mut self, bytes: &[u8]) {
+        let awaited = self.hold_behind.as_deref();
+        self.is_held |=
+            awaited.is_some_and(|awaited| bytes.windows(awaited.len()).any(|found| found == awaited));
     }
 
     fn folder(&self, dir: &Path) -> io::Result<&Folder> {
@@ -263,6 +301,7 @@ impl Open {
 impl DiskFile for Open {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.disk.trace.bytes(bytes);
+        self.disk.state().note_written(bytes);
         self.change(|file| file.write(offset as usize, bytes))
     }
 

@@ -58,6 +58,9 @@ const FAULTS: &[Fault] = &[
     Fault::Slow,
 ];
 
+/// What happens to a link.
+type Change = fn(&Cluster, &Sim<'_>, (usize, usize));
+
 impl Nemesis {
     pub(crate) fn new(shared: &Shared, now: Duration) -> Self {
         let rng = StdRng::seed_from_u64(shared.plan.seed ^ 0x6e65_6d65);
@@ -105,7 +108,7 @@ impl Nemesis {
     /// The disk goes on, or power is lost with all that waited for it.
     fn end_stall(&mut self, sim: &mut Sim<'_>, cluster: &Cluster, (at, now): (usize, Duration)) {
         if now != Duration::MAX && self.rng.random() {
-            self.off(sim, cluster, at, true);
+            self.off(sim, cluster, (at, true));
         }
         cluster.machines[at].stall(false);
     }
@@ -126,16 +129,18 @@ impl Nemesis {
         let hosts = cluster.machines.len();
         let (at, other) = (self.rng.random_range(0..hosts), self.rng.random_range(0..hosts));
         match fault {
-            Fault::Kill => self.off(sim, cluster, at, false),
-            Fault::PowerLoss => self.off(sim, cluster, at, true),
+            Fault::Kill => self.off(sim, cluster, (at, false)),
+            Fault::PowerLoss => self.off(sim, cluster, (at, true)),
             Fault::PowerLossOfAll => self.all_off(sim, cluster),
             Fault::LongAway => self.long_away(sim, cluster, at),
             Fault::DiskFails => cluster.fail_disk(at, self.rng.random_range(0..12)),
             Fault::Stall => self.stall(sim, cluster, at),
-            Fault::Cut => self.link(sim, cluster, (at, other), Cluster::cut),
-            Fault::CutOneWay => self.link(sim, cluster, (at, other), Cluster::cut_one_way),
-            Fault::Slow => self.link(sim, cluster, (at, other), Cluster::slow),
-            Fault::Isolate => (0..hosts).for_each(|other| self.link(sim, cluster, (at, other), Cluster::cut)),
+            Fault::Cut => self.link(sim, cluster, (Cluster::cut, (at, other))),
+            Fault::CutOneWay => self.link(sim, cluster, (Cluster::cut_one_way, (at, other))),
+            Fault::Slow => self.link(sim, cluster, (Cluster::slow, (at, other))),
+            Fault::Isolate => {
+                (0..hosts).for_each(|other| self.link(sim, cluster, (Cluster::cut, (at, other))))
+            }
         }
     }
 
@@ -147,7 +152,7 @@ impl Nemesis {
         sim.elapsed() + Duration::from_millis(ms)
     }
 
-    fn off(&mut self, sim: &mut Sim<'_>, cluster: &Cluster, at: usize, power: bool) {
+    fn off(&mut self, sim: &mut Sim<'_>, cluster: &Cluster, (at, power): (usize, bool)) {
         if self.off.contains_key(&at) {
             return;
         }
@@ -160,32 +165,25 @@ impl Nemesis {
     }
 
     fn all_off(&mut self, sim: &mut Sim<'_>, cluster: &Cluster) {
-        (0..cluster.machines.len()).for_each(|at| self.off(sim, cluster, at, true));
+        (0..cluster.machines.len()).for_each(|at| self.off(sim, cluster, (at, true)));
         let soon = sim.elapsed() + Duration::from_millis(200);
         self.off.values_mut().for_each(|until| *until = (*until).min(soon));
     }
 
     /// Long enough to be replaced, where there is a spare.
     fn long_away(&mut self, sim: &mut Sim<'_>, cluster: &Cluster, at: usize) {
-        self.off(sim, cluster, at, true);
+        self.off(sim, cluster, (at, true));
         let until = sim.elapsed() + Duration::from_millis(self.rng.random_range(6_000..11_000));
         self.off.insert(at, until);
     }
 
     fn stall(&mut self, sim: &Sim<'_>, cluster: &Cluster, at: usize) {
-        cluster.shared.trace.line(&format!("the disk of {} stalls", cluster.machines[at].name));
-        cluster.machines[at].stall(true);
+        cluster.stall(at);
         let until = self.until(sim);
         self.stalls.insert(at, until);
     }
 
-    fn link(
-        &mut self,
-        sim: &Sim<'_>,
-        cluster: &Cluster,
-        (a, b): (usize, usize),
-        change: fn(&Cluster, &Sim<'_>, (usize, usize)),
-    ) {
+    fn link(&mut self, sim: &Sim<'_>, cluster: &Cluster, (change, (a, b)): (Change, (usize, usize))) {
         let pair = (a.min(b), a.max(b));
         if a == b || self.links.contains_key(&pair) {
             return;

@@ -1,6 +1,7 @@
 //! The program of a simulated node: the product's own links, failure detector and coordinator, on simulated sockets
 //! and a simulated disk.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,8 @@ use muster_link::{LinkConfig, LinkParts, Links, router};
 use muster_runtime::{Clock, TaskKind, TaskScope, net::TcpListener};
 use muster_swim::{Meta, Swim};
 use muster_wal::{Disk, Driver, OpenError, Options, Wal};
-use muster_wire::Role;
 use muster_wire::hello::{Hello, PROTOCOL};
+use muster_wire::{GroupId, JobId, Role};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -26,6 +27,8 @@ use crate::world::Shared;
 const RPC: u16 = 7000;
 const SWIM: u16 = 7001;
 const PUMP: TaskKind = TaskKind::new("sim_disk");
+/// The kind of a vote's records in the log.
+const VOTE_TAG: u32 = 2;
 const CLUSTER: &str = "sim";
 
 /// A simulated machine, whatever runs on it.
@@ -42,6 +45,10 @@ struct State {
     scope: Option<TaskScope>,
     links: Option<Links>,
     runs: u64,
+    /// Clients here write to this job, and do nothing else.
+    flooded: Option<JobId>,
+    /// Jobs of which the medium has lost records.
+    rotten: BTreeSet<JobId>,
     /// Nothing reaches the disk before this.
     stalled: bool,
 }
@@ -77,8 +84,29 @@ impl Machine {
         drop(std::fs::remove_file(self.dir.join("LOCK")));
     }
 
+    pub(crate) fn flood(&self, job: Option<JobId>) {
+        self.state().flooded = job;
+    }
+
+    pub(crate) fn flooded(&self) -> Option<JobId> {
+        self.state().flooded
+    }
+
+    fn takes_writes(&self) -> bool {
+        !self.state().stalled && !self.disk.is_held()
+    }
+
+    pub(crate) fn note_rotten(&self, job: JobId) {
+        self.state().rotten.insert(job);
+    }
+
+    pub(crate) fn is_rotten(&self, job: JobId) -> bool {
+        self.state().rotten.contains(&job)
+    }
+
     pub(crate) fn stall(&self, stalled: bool) {
         self.state().stalled = stalled;
+        self.disk.release();
     }
 
     pub(crate) fn runs(&self) -> u64 {
@@ -115,6 +143,7 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     /// What this run draws from.
     pub(crate) seed: u64,
+    pub(crate) machine: Arc<Machine>,
 }
 
 /// The machine's disk as the product's storage. Logs are written by the pump.
@@ -174,7 +203,7 @@ pub(crate) async fn start(machine: &Arc<Machine>, plan: &Plan) -> anyhow::Result
     let coordinator = Coordinator::start(parts).await?;
     coordinator.set_replace_after(plan.replace_after);
     machine.serve(&coordinator);
-    Ok(Node { coordinator, scope, clock, seed })
+    Ok(Node { coordinator, scope, clock, seed, machine: machine.clone() })
 }
 
 /// Writes what waits in the log, each batch after a time that a device may take.
@@ -183,11 +212,16 @@ fn pump(scope: &TaskScope, machine: Arc<Machine>, storage: Arc<SimStorage>, seed
     scope.spawn(PUMP, |_| async move {
         loop {
             tokio::time::sleep(Duration::from_micros(rng.random_range(500..3000))).await;
-            if !machine.state().stalled {
+            if machine.takes_writes() {
                 storage.drivers().retain_mut(Driver::step);
             }
         }
     });
+}
+
+/// As a vote of a group's first replica begins in the log.
+pub(crate) fn vote_row(group: GroupId) -> Vec<u8> {
+    [&group.0.to_le_bytes()[..], &0_u32.to_le_bytes(), &VOTE_TAG.to_le_bytes()].concat()
 }
 
 pub(crate) fn members(plan: &Plan) -> Vec<InitialMember> {
@@ -218,7 +252,7 @@ fn config(machine: &Machine, plan: &Plan) -> ConsensusConfig {
         tombstone_keep: Duration::from_secs(600),
         wal_segment_bytes: 64 << 10,
         wal_budget_bytes: 512 << 10,
-        in_flight_per_group: 256,
+        in_flight_per_group: 1024,
         in_flight_per_node: 8192,
     }
 }

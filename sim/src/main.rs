@@ -4,6 +4,7 @@
 //! ```text
 //!   plan (of the seed) ──▶ world ──▶ turmoil: a runtime per host ── host ── product ── disk
 //!                            │ each tick                            └─ clients ──▶ oracle
+//!                            ├─ scripts: courses of events that drawn faults seldom meet
 //!                            ├─ faults: kills, power losses, cuts, slow links, failing disks
 //!                            └─ watch: every replica and directory ──▶ oracle
 //! ```
@@ -18,6 +19,7 @@ mod host;
 mod ledger;
 mod oracle;
 mod plan;
+mod scripts;
 mod trace;
 mod watch;
 mod world;
@@ -30,6 +32,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use plan::Plan;
+use scripts::Script;
 use trace::Trace;
 
 fn main() -> ExitCode {
@@ -42,11 +45,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// `muster-sim SEED DIR [--show]`
+/// `muster-sim SEED DIR [--show] [SCRIPT]`
 fn run() -> anyhow::Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [seed, dir, rest @ ..] = &args[..] else { anyhow::bail!("usage: muster-sim SEED DIR [--show]") };
+    let [seed, dir, rest @ ..] = &args[..] else {
+        anyhow::bail!("usage: muster-sim SEED DIR [--show] [SCRIPT]")
+    };
     let (seed, dir) = (seed.parse::<u64>().context("the seed is a number")?, PathBuf::from(dir));
+    let plan = Plan::of(seed).with(script_in(rest)?);
     let trace = Trace::default();
     if rest.iter().any(|arg| arg == "--show") {
         trace.show();
@@ -56,10 +62,16 @@ fn run() -> anyhow::Result<ExitCode> {
     mad_turmoil::rand::set_rng(StdRng::seed_from_u64(seed));
     let _clocks = mad_turmoil::time::SimClocksGuard::init();
     // On a thread of its own: what this one has drawn for its hash maps does not matter.
-    let outcome = std::thread::spawn(move || world::run(Plan::of(seed), trace, &dir)).join();
+    let outcome = std::thread::spawn(move || world::run(plan, trace, &dir)).join();
     let outcome = outcome.map_err(|_| anyhow::anyhow!("the simulation itself panicked"))?;
     report(seed, &outcome);
     Ok(if outcome.fault.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The script that is named, in place of the seed's own.
+fn script_in(args: &[String]) -> anyhow::Result<Option<Script>> {
+    let Some(name) = args.iter().find(|arg| *arg != "--show") else { return Ok(None) };
+    Script::named(name).map(Some).with_context(|| format!("no script `{name}`"))
 }
 
 /// The product's own log, if `RUST_LOG` asks for it.

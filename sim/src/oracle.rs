@@ -1,11 +1,11 @@
 //! What must be true of every answer and of every replica, whatever fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use muster_wire::JobId;
+use muster_wire::{JobId, Token};
 
-use crate::ledger::{Ledger, chained};
+use crate::ledger::{How, Ledger, chained};
 
 /// Clones are the same oracle.
 #[derive(Clone, Default)]
@@ -14,7 +14,6 @@ pub(crate) struct Oracle(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     jobs: BTreeMap<JobId, History>,
-    next_number: u64,
     faults: Vec<String>,
     counts: Counts,
 }
@@ -38,7 +37,9 @@ struct History {
     /// Where clients were told that their numbers are, both ways.
     places: BTreeMap<u64, u64>,
     told: BTreeMap<u64, u64>,
-    issued: BTreeSet<u64>,
+    issued: BTreeMap<u64, How>,
+    /// Where the lead was taken last, in the canon.
+    token: Token,
     /// What a linearizable read that begins now must see at least.
     floor: u64,
     is_ending: bool,
@@ -85,14 +86,18 @@ impl Oracle {
         self.state().history(job).is_over = true;
     }
 
-    /// A number that was never used.
-    pub(crate) fn put_begins(&self, job: JobId) -> u64 {
+    /// A number that was never used; its bytes stand nowhere else.
+    pub(crate) fn put_begins(&self, job: JobId, how: How) -> u64 {
         let mut state = self.state();
-        state.next_number += 1;
         state.counts.puts += 1;
-        let number = state.next_number;
-        state.history(job).issued.insert(number);
+        let number = chained(0, state.counts.puts);
+        state.history(job).issued.insert(number, how);
         number
+    }
+
+    /// The number that was acknowledged last, with its place.
+    pub(crate) fn newest_ack(&self, job: JobId) -> Option<(u64, u64)> {
+        self.state().history(job).told.last_key_value().map(|(place, number)| (*place, *number))
     }
 
     pub(crate) fn put_acked(&self, job: JobId, number: u64, place: u64) {
@@ -207,9 +212,9 @@ impl History {
     }
 
     fn append(&mut self, number: u64) -> Option<String> {
-        if !self.issued.contains(&number) {
+        let Some(how) = self.issued.get(&number).copied() else {
             return Some(format!("{number} was never put"));
-        }
+        };
         if self.canon.contains(&number) {
             return Some(format!("{number} was applied twice"));
         }
@@ -218,8 +223,24 @@ impl History {
         self.hashes.push(hash);
         let place = self.canon.len() as u64;
         let told = self.told.get(&place).filter(|told| **told != number);
-        told.map(|told| {
+        let lost = told.map(|told| {
             format!("{told} was acknowledged at {place}, where {number} is: an acknowledged write is lost")
-        })
+        });
+        lost.or_else(|| self.check_fence(place, how))
+    }
+
+    /// Whoever puts under a token must have been the last to take the lead.
+    fn check_fence(&mut self, place: u64, how: How) -> Option<String> {
+        match how {
+            How::Leading => self.token = Token(place),
+            How::Under(token) if token != self.token => {
+                let known = self.token;
+                return Some(format!(
+                    "a write under token {token} is at {place}, where {known} has the lead"
+                ));
+            }
+            How::Freely | How::Under(_) => {}
+        }
+        None
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::scripts::{self, Script};
+
 /// One run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) resident_max: usize,
     pub(crate) snapshot_entries: u64,
     pub(crate) latency_ms_max: u64,
+    /// What happens first.
+    pub(crate) script: Option<Script>,
 }
 
 impl Plan {
@@ -40,6 +44,16 @@ impl Plan {
             resident_max: rng.random_range(5..40),
             snapshot_entries: rng.random_range(4..40),
             latency_ms_max: rng.random_range(2..15),
+            script: None,
+        }
+        .with(Script::of(seed))
+    }
+
+    /// The same with a script, which takes a cluster of its size.
+    pub(crate) fn with(self, script: Option<Script>) -> Self {
+        match script {
+            Some(_) => Self { script, hosts: scripts::HOSTS, ..self },
+            None => self,
         }
     }
 

@@ -122,9 +122,10 @@ impl Watch {
     }
 }
 
-/// A replica fails with the disk below it, and for no other reason.
+/// A replica fails with the disk below it, or with its own records, and for no other reason.
 fn check_replica(shared: &Shared, machine: &Machine, status: &GroupStatus) {
-    if status.state == "failed" {
+    let is_rotten = status.job.is_some_and(|job| machine.is_rotten(job));
+    if status.state == "failed" && !is_rotten {
         shared.oracle.accuse(format!("a replica of group {} has failed at {}", status.group, machine.name));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use muster_runtime::TaskKind;
-use muster_wire::JobId;
+use muster_wire::{GroupId, JobId};
 use rand::rngs::StdRng;
 use turmoil::Sim;
 
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) trace: Trace,
     jobs: Arc<AtomicU64>,
     healing: Arc<AtomicBool>,
+    scripted: Arc<AtomicBool>,
     healed: Arc<Mutex<BTreeSet<JobId>>>,
 }
 
@@ -49,12 +50,22 @@ impl Shared {
             trace,
             jobs: Arc::default(),
             healing: Arc::default(),
+            scripted: Arc::default(),
             healed: Arc::default(),
         }
     }
 
     pub(crate) fn is_healing(&self) -> bool {
         self.healing.load(Ordering::Relaxed)
+    }
+
+    /// A script is being played: it needs its jobs.
+    pub(crate) fn is_scripted(&self) -> bool {
+        self.scripted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_scripted(&self, scripted: bool) {
+        self.scripted.store(scripted, Ordering::Relaxed);
     }
 
     /// The next job's id, while there are to be more.
@@ -128,6 +139,26 @@ impl Cluster {
     pub(crate) fn fail_disk(&self, at: usize, calls: u64) {
         self.shared.trace.line(&format!("the disk of {} fails after {calls} calls", self.name(at)));
         self.machines[at].disk.fail_after(calls);
+    }
+
+    pub(crate) fn stall(&self, at: usize) {
+        self.shared.trace.line(&format!("the disk of {} stalls", self.name(at)));
+        self.machines[at].stall(true);
+    }
+
+    /// The disk takes the next vote in this group, and nothing behind it.
+    pub(crate) fn stall_behind_vote(&self, at: usize, group: GroupId) {
+        self.shared
+            .trace
+            .line(&format!("the disk of {} is to stall behind a vote in {group}", self.name(at)));
+        self.machines[at].disk.hold_behind(&host::vote_row(group));
+    }
+
+    /// The medium loses the record of a number: the machine's replica of the job cannot be used again.
+    pub(crate) fn rot(&self, at: usize, job: JobId, number: u64) {
+        let found = self.machines[at].disk.rot(&number.to_be_bytes());
+        self.shared.trace.line(&format!("{number} rots on {}, {found} times", self.name(at)));
+        self.machines[at].note_rotten(job);
     }
 
     pub(crate) fn cut(&self, sim: &Sim<'_>, (a, b): (usize, usize)) {
@@ -223,7 +254,7 @@ pub(crate) fn run(plan: Plan, trace: Trace, dir: &Path) -> Outcome {
     let cluster = Cluster::new(Shared::new(plan, trace), dir);
     cluster.add_to(&mut sim);
     let mut run = Run { sim, cluster, watch: Watch::default(), ticks: 0 };
-    let fault = run.to_the_end().err();
+    let fault = run.whole().err();
     let shared = &run.cluster.shared;
     Outcome {
         fault,
@@ -249,19 +280,21 @@ fn builder(plan: &Plan) -> turmoil::Builder {
     builder
 }
 
-struct Run<'a> {
-    sim: Sim<'a>,
-    cluster: Cluster,
+/// A run that is under way.
+pub(crate) struct Run<'a> {
+    pub(crate) sim: Sim<'a>,
+    pub(crate) cluster: Cluster,
     watch: Watch,
     ticks: u64,
 }
 
 impl Run<'_> {
-    fn to_the_end(&mut self) -> Result<(), String> {
+    fn whole(&mut self) -> Result<(), String> {
         self.until(FOUNDING, |cluster| cluster.all_serve())?;
         if !self.cluster.all_serve() {
             return Err("the cluster was not founded in time".into());
         }
+        self.play()?;
         self.storm()?;
         self.calm()
     }
@@ -292,7 +325,12 @@ impl Run<'_> {
         }
     }
 
-    fn until(&mut self, within: Duration, is_reached: impl Fn(&Cluster) -> bool) -> Result<(), String> {
+    /// Goes on until something is reached, or for so long.
+    pub(crate) fn until(
+        &mut self,
+        within: Duration,
+        is_reached: impl Fn(&Cluster) -> bool,
+    ) -> Result<(), String> {
         let until = self.sim.elapsed() + within;
         while self.sim.elapsed() < until && !is_reached(&self.cluster) {
             self.step()?;

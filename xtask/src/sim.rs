@@ -47,7 +47,7 @@ fn show(arguments: &[String]) -> anyhow::Result<Verdict> {
     let seed = arguments.first().context("which seed?")?.parse().context("the seed is a number")?;
     match arguments.get(1) {
         None => build(&[])?.show(seed),
-        Some(mechanism) => build(SABOTAGE)?.without(mechanism).show(seed),
+        Some(name) => build(SABOTAGE)?.without(name).playing(mechanisms::script_of(name)).show(seed),
     }
 }
 

@@ -10,30 +10,42 @@ pub(super) struct Mechanism {
     pub(super) name: &'static str,
     pub(super) without: &'static str,
     pub(super) seeds: u64,
+    /// The course of events that it is there for, where drawn faults seldom meet it.
+    pub(super) script: Option<&'static str>,
 }
 
+const fn drawn(name: &'static str, without: &'static str, seeds: u64) -> Mechanism {
+    Mechanism { name, without, seeds, script: None }
+}
+
+const fn scripted(name: &'static str, script: &'static str, without: &'static str) -> Mechanism {
+    Mechanism { name, without, seeds: SCRIPTED_SEEDS, script: Some(script) }
+}
+
+/// Within so many seeds a script must show what it is there for.
+const SCRIPTED_SEEDS: u64 = 20;
+
 /// As the product asks for them by name.
-pub(super) const MECHANISMS: &[Mechanism] = &[
-    Mechanism {
-        name: "append-durable",
-        without: "entries are acknowledged before they are durable",
-        seeds: 100,
-    },
-    Mechanism { name: "vote-durable", without: "a vote is given before it is durable", seeds: 200 },
-    Mechanism { name: "batch-synced", without: "the log does not sync", seeds: 100 },
-    Mechanism { name: "truncate-durable", without: "the log goes on before a cut is durable", seeds: 200 },
-    Mechanism { name: "leader-restore", without: "a restarted leader leads without an election", seeds: 200 },
-    Mechanism { name: "birth-once", without: "a group that was there is born again", seeds: 100 },
-    Mechanism { name: "request-dedup", without: "a repeated request is applied again", seeds: 100 },
-    Mechanism { name: "read-quorum", without: "a read asks no quorum", seeds: 100 },
-    Mechanism { name: "read-applied", without: "a read does not wait for what it must see", seeds: 100 },
-    Mechanism {
-        name: "snapshot-durable",
-        without: "the log is cut behind a snapshot that is not durable",
-        seeds: 200,
-    },
-    Mechanism { name: "install-saved", without: "a received snapshot is not kept", seeds: 200 },
+const MECHANISMS: &[Mechanism] = &[
+    drawn("append-durable", "entries are acknowledged before they are durable", 100),
+    drawn("batch-synced", "the log does not sync", 100),
+    drawn("birth-once", "a group that was there is born again", 100),
+    drawn("request-dedup", "a repeated request is applied again", 100),
+    drawn("read-applied", "a read does not wait for what it must see", 100),
+    drawn("snapshot-durable", "the log is cut behind a snapshot that is not durable", 200),
+    drawn("fencing-token", "a command of a leader that was replaced is applied", 100),
+    scripted("read-quorum", "deposed", "a read asks no quorum"),
+    scripted("leader-restore", "stalled-leader", "a restarted leader leads without an election"),
+    scripted("vote-durable", "forgotten-vote", "a vote is given before it is durable"),
+    scripted("truncate-durable", "given-up", "a snapshot is kept before a cut of the log is durable"),
+    scripted("install-saved", "far-behind", "a received snapshot is not kept"),
+    scripted("stale-incarnation", "rotten", "a replica answers for the one that it replaces"),
 ];
+
+/// The mechanism's script, if it is known and has one.
+pub(super) fn script_of(name: &str) -> Option<&'static str> {
+    MECHANISMS.iter().find(|row| row.name == name)?.script
+}
 
 /// Broken when a mechanism is not missed.
 pub(super) fn all_are_missed(names: &[String]) -> anyhow::Result<Verdict> {
@@ -53,11 +65,45 @@ pub(super) fn all_are_missed(names: &[String]) -> anyhow::Result<Verdict> {
 }
 
 fn first_red(program: &Program, mechanism: &Mechanism) -> anyhow::Result<Option<String>> {
-    let program = program.clone().without(mechanism.name);
+    let program = program.clone().without(mechanism.name).playing(mechanism.script);
     for seed in 1..=mechanism.seeds {
         if let Some(fault) = program.run(seed)?.fault {
             return Ok(Some(fault));
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::sources;
+
+    const ASKED: &str = "is_sabotaged(\"";
+
+    fn asked_in(text: &str) -> Vec<String> {
+        let names = text.split(ASKED).skip(1).filter_map(|rest| rest.split('"').next());
+        names.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_switch_of_the_product_is_tried_and_no_other() {
+        let files = sources::rust_files(&sources::workspace_root().join("crates")).unwrap();
+        let asked: BTreeSet<String> =
+            files.iter().flat_map(|file| asked_in(&sources::read(file).unwrap())).collect();
+        let tried: BTreeSet<String> = MECHANISMS.iter().map(|row| row.name.to_owned()).collect();
+        assert_eq!(asked, tried);
+    }
+
+    #[test]
+    fn the_simulation_knows_every_script() {
+        let scripts = sources::read(&sources::workspace_root().join("sim/src/scripts.rs")).unwrap();
+        let named = MECHANISMS.iter().filter_map(|row| row.script);
+        let missing: Vec<&str> =
+            named.filter(|name| !scripts.contains(&format!("(\"{name}\", Script::"))).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+        assert_eq!((script_of("read-quorum"), script_of("birth-once")), (Some("deposed"), None));
+    }
 }

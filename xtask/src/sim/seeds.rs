@@ -24,6 +24,7 @@ const TOLD_EVERY: u64 = 250;
 pub(super) struct Program {
     path: PathBuf,
     without: Option<String>,
+    script: Option<&'static str>,
 }
 
 /// What one seed said, and whether everything held.
@@ -34,7 +35,7 @@ pub(super) struct Told {
 
 impl Program {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, without: None }
+        Self { path, without: None, script: None }
     }
 
     /// With a safety mechanism switched off.
@@ -43,9 +44,14 @@ impl Program {
         self
     }
 
+    /// With a script in place of the seed's own.
+    pub(super) fn playing(self, script: Option<&'static str>) -> Self {
+        Self { script, ..self }
+    }
+
     fn command(&self, seed: u64, dir: &Path) -> Command {
         let mut command = Command::new(&self.path);
-        command.arg(seed.to_string()).arg(dir);
+        command.arg(seed.to_string()).arg(dir).args(self.script);
         if let Some(mechanism) = &self.without {
             command.env("MUSTER_SABOTAGE", mechanism);
         }
