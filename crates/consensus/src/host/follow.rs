@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use muster_machine::Machine;
 use muster_runtime::TaskKind;
@@ -15,9 +16,12 @@ use super::slot::Slot;
 use super::table::wal_key;
 use crate::directory::{Directory, JobChange, JobRow, MemberRow};
 use crate::raft::group::Opening;
+use crate::status::View;
 
 const FOLLOW: TaskKind = TaskKind::vital("directory_follow");
 const WATCH: TaskKind = TaskKind::vital("directory_watch");
+/// How long the newest directory is waited for before a replica is removed; it is tried again later.
+const ORPHAN_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
     let (follow, watch) = (host.clone(), host.clone());
@@ -80,10 +84,12 @@ impl<M: Machine> Host<M> {
         self.on_set_change(&slot, row);
     }
 
-    /// Out of the set, or about to begin anew here: then the comer is opened by its leader's first call.
+    /// Out of the set, or about to begin anew here: then the comer is opened by its leader's first call. A directory that
+    /// is behind that call says nothing of it.
     fn is_over(&self, slot: &Slot<M>, row: &JobRow) -> bool {
         let renewed = row.replica_of(self.me()).is_some_and(|mine| mine != slot.replica());
-        renewed || !row.concerns(slot.replica())
+        let is_older = row.set_index < slot.opening.set_index;
+        !is_older && (renewed || !row.concerns(slot.replica()))
     }
 
     fn on_set_change(self: &Arc<Self>, slot: &Arc<Slot<M>>, row: &JobRow) {
@@ -120,20 +126,24 @@ impl<M: Machine> Host<M> {
         orphans.for_each(|slot| self.destroy(slot));
     }
 
-    /// Replicas in the log that the directory knows nothing of, or no more: left by a crash in the middle of a removal.
+    /// Replicas in the log that the directory knows nothing of, or no more: left by a crash in the middle of a removal. The
+    /// newest directory decides: one that lags behind after a start does not know yet who was taken into a group, and such
+    /// a replica may have acknowledged entries.
     pub(crate) async fn erase_orphans(&self) {
-        let view = self.directory.view();
-        let orphans = self
-            .ground
-            .wal
-            .groups()
-            .into_iter()
-            .filter(|key| self.is_orphan(&view.state, view.applied, *key));
-        let orphans: Vec<GroupKey> = orphans.collect();
-        for key in orphans {
+        let suspects = self.orphans_by(&self.directory.view(), self.ground.wal.groups());
+        if suspects.is_empty() {
+            return;
+        }
+        let deadline = self.clock().now() + ORPHAN_WITHIN;
+        let Ok(newest) = self.directory.group().up_to_date(deadline).await else { return };
+        for key in self.orphans_by(&newest, suspects) {
             tracing::info!(group = key.group, "removing a replica of a group that is no more");
             self.erase(key).await;
         }
+    }
+
+    fn orphans_by(&self, view: &View<Directory>, keys: Vec<GroupKey>) -> Vec<GroupKey> {
+        keys.into_iter().filter(|key| self.is_orphan(&view.state, view.applied, *key)).collect()
     }
 
     fn is_orphan(&self, directory: &Directory, applied: u64, key: GroupKey) -> bool {

@@ -24,6 +24,7 @@ use crate::error::ProposeError;
 use crate::raft::group::Group;
 
 const LADDER: TaskKind = TaskKind::vital("group_ladder");
+const EVICT: TaskKind = TaskKind::new("group_evict");
 const EVERY: Duration = Duration::from_secs(1);
 /// When more groups are awake than may be, one that was idle for this long falls asleep, ms.
 const CROWDED_IDLE_MS: u64 = 1000;
@@ -245,16 +246,21 @@ impl<M: Machine> Host<M> {
         self.rota.take_first(|slept_ms| slept_ms <= before_ms)
     }
 
-    /// Its promises are older than any lease, so a reloaded replica may forget them.
+    /// Its promises are older than any lease, so a reloaded replica may forget them. One that does not stop in time, on a
+    /// disk that stands still, is not opened again before it has: its log can be open only once.
     async fn evict(&self, slot: Arc<Slot<M>>) {
         let Some(group) = slot.begin_evicting() else { return };
         slot.slept_ms.store(0, Ordering::Relaxed);
         self.set_led(slot.job(), None);
-        if tokio::time::timeout(CLOSE_WITHIN, group.close()).await.is_err() {
+        let (leaving, closing) = (slot.clone(), group.clone());
+        self.scope().spawn_until_stop(EVICT, async move {
+            closing.close().await;
+            leaving.end_evicting();
+        });
+        if slot.settled(self.clock().now() + CLOSE_WITHIN).await.is_err() {
             let (metrics, fault) = (group.metrics(), group.fault());
             tracing::warn!(job = %slot.job(), group = %group.id, ?fault, state = ?metrics.state, "a group does not stop: it leaves memory late");
         }
-        slot.end_evicting();
     }
 
     fn wake_due(self: &Arc<Self>) {
