@@ -60,14 +60,14 @@ impl<M: Machine> Host<M> {
     }
 
     fn elect_fast(self: &Arc<Self>, led: Vec<Arc<Slot<M>>>, directory: bool, dead: MemberNumber) {
-        led.iter().for_each(|slot| slot.standing.note_gone(dead));
+        led.iter().for_each(|slot| slot.standing.note_gone());
         let (resting, led): (Vec<_>, Vec<_>) = led.into_iter().partition(|slot| slot.is_at_rest());
         self.elect_sleepers(resting, dead);
         let (host, jobs) = (self.clone(), self.clone());
         if directory {
-            self.directory_standing.note_gone(dead);
+            self.directory_standing.note_gone();
             self.scope().spawn_until_stop(FAST, async move {
-                host.elect_one(host.directory.group(), dead).await;
+                host.elect_one(host.directory.group(), (&host.directory_standing, dead)).await;
             });
         }
         self.scope().spawn_until_stop(FAST, async move {
@@ -92,23 +92,27 @@ impl<M: Machine> Host<M> {
 
     async fn elect_slot(&self, slot: Arc<Slot<M>>, dead: MemberNumber) {
         if let Some(group) = slot.running() {
-            self.elect_one(&group, dead).await;
+            self.elect_one(&group, (&slot.standing, dead)).await;
         }
     }
 
-    /// Drops the promise to the dead at once, so that others may win; then campaigns itself, if still needed.
-    async fn elect_one<G: Machine>(&self, group: &Group<G>, dead: MemberNumber) {
+    /// Drops the promise to the dead at once, so that others may win; then campaigns itself, if still needed. Another
+    /// process may lead by the time that it is this group's turn: nothing is forgotten of that one.
+    async fn elect_one<G: Machine>(&self, group: &Group<G>, (standing, dead): (&Standing, MemberNumber)) {
+        if standing.gone() != Some(dead) {
+            return;
+        }
         group.forget_contact();
         if group.drop_promise(dead).await.is_ok() {
             tokio::time::sleep(self.first_pause() * group.rank(dead) as u32).await;
-            self.campaign_fast(group, dead).await;
+            self.campaign_fast(group, (standing, dead)).await;
         }
     }
 
-    /// A bounded, jittered loop until somebody else leads.
-    async fn campaign_fast<G: Machine>(&self, group: &Group<G>, dead: MemberNumber) {
+    /// A bounded, jittered loop until somebody else leads, or the accused by a later election.
+    async fn campaign_fast<G: Machine>(&self, group: &Group<G>, (standing, dead): (&Standing, MemberNumber)) {
         for tried in 0..self.fast_tries() {
-            if is_led_by_another(group, dead) || group.campaign(Some(dead)).await.is_err() {
+            if is_led_again(group, standing, dead) || group.campaign(Some(dead)).await.is_err() {
                 return;
             }
             metrics::counter!("muster_group_elections_total").increment(1);
@@ -215,8 +219,9 @@ fn next_try(now_ms: u64) -> u64 {
     now_ms + RETRY_MS + random::below(RETRY_JITTER_MS)
 }
 
-fn is_led_by_another<G: Machine>(group: &Group<G>, dead: MemberNumber) -> bool {
-    group.leader().is_some_and(|leader| leader.member() != dead)
+/// By another member, or by another process or term of this one.
+fn is_led_again<G: Machine>(group: &Group<G>, standing: &Standing, dead: MemberNumber) -> bool {
+    standing.gone() != Some(dead) || group.leader().is_some_and(|leader| leader.member() != dead)
 }
 
 fn is_leaderless<M: Machine>(slot: &Arc<Slot<M>>) -> bool {

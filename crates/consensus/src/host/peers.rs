@@ -60,6 +60,15 @@ impl Peers {
         }
     }
 
+    /// Learns of a newer process before what it says counts: what it leads is not led by the one before it.
+    pub(crate) fn learn_newer(&self, hello: &Hello) {
+        let known =
+            self.shared.book.read().unwrap_or_else(PoisonError::into_inner).get(&hello.member).cloned();
+        if known.is_none_or(|known| known.generation < hello.generation) {
+            self.learn_hello(hello);
+        }
+    }
+
     /// Has the other end a number in this node's cluster?
     pub(crate) fn is_of_our_cluster(&self, hello: &Hello) -> bool {
         let ours = self.shared.links.hello().cluster;

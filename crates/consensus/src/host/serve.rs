@@ -148,6 +148,7 @@ impl<M: Machine> Host<M> {
         if !self.is_from(peer, frame) {
             return Err(stranger());
         }
+        self.peers().learn_newer(peer);
         if frame.group == GroupId(0) {
             return self.on_directory_call(call).await;
         }

@@ -10,14 +10,23 @@ use muster_wire::{Generation, MemberNumber};
 pub(crate) struct LedBy {
     pub(crate) member: MemberNumber,
     pub(crate) generation: Generation,
+    /// The term in which it was elected.
+    pub(crate) term: u64,
+}
+
+impl LedBy {
+    /// Another member, a later process of the same one, or elected since: then it was not gone.
+    fn is_not_of(self, gone: &Self) -> bool {
+        self.member != gone.member || self.generation > gone.generation || self.term > gone.term
+    }
 }
 
 /// One group's leadership as its host sees it.
 #[derive(Default)]
 pub(crate) struct Standing {
     led_by: Mutex<Option<LedBy>>,
-    /// The member whose process was found gone while it led; cleared when somebody else leads.
-    gone: Mutex<Option<MemberNumber>>,
+    /// The process that was found gone while it led; cleared when another one leads.
+    gone: Mutex<Option<LedBy>>,
     waiting: AtomicUsize,
     /// Milliseconds after the host's epoch before which no campaign is begun.
     next_try_ms: AtomicU64,
@@ -29,19 +38,17 @@ impl Standing {
         Arc::new(Self { next_try_ms: AtomicU64::new(at_ms), ..Self::default() })
     }
 
-    /// Who leads now. A death is forgotten once another member leads.
+    /// Who leads now. A death is forgotten once another process leads, or the same one by a later election.
     pub(crate) fn note_leader(&self, led_by: Option<LedBy>) {
         *self.led_by.lock().unwrap_or_else(PoisonError::into_inner) = led_by;
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        if led_by.is_some_and(|by| Some(by.member) != *gone) {
-            *gone = None;
-        }
+        gone.take_if(|gone| led_by.is_some_and(|by| by.is_not_of(gone)));
     }
 
     /// The process that led is gone.
-    pub(crate) fn note_gone(&self, member: MemberNumber) {
-        *self.led_by.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(member);
+    pub(crate) fn note_gone(&self) {
+        let led_by = self.led_by.lock().unwrap_or_else(PoisonError::into_inner).take();
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = led_by;
     }
 
     /// Did a process of this member, up to this generation, lead when last heard of?
@@ -51,7 +58,8 @@ impl Standing {
     }
 
     pub(crate) fn gone(&self) -> Option<MemberNumber> {
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+        let gone = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.map(|process| process.member)
     }
 
     /// Callers that wait for an answer now.

@@ -184,16 +184,16 @@ impl<M: Machine> Host<M> {
     ) -> Option<RaftId> {
         let leader = group.leader();
         tracing::debug!(group = %group.id, me = %group.me, ?leader, "who leads");
-        standing.note_leader(leader.map(|leader| self.led_by(leader)));
+        standing.note_leader(leader.map(|leader| self.led_by(leader, group.term())));
         if before.is_some() && leader.is_none() {
             self.on_leader_lost(group, standing);
         }
         leader
     }
 
-    fn led_by(&self, leader: RaftId) -> LedBy {
-        let node = self.peers().node(leader.member());
-        LedBy { member: leader.member(), generation: node.map(|node| node.generation).unwrap_or_default() }
+    fn led_by(&self, leader: RaftId, term: u64) -> LedBy {
+        let generation = self.peers().node(leader.member()).map(|node| node.generation).unwrap_or_default();
+        LedBy { member: leader.member(), generation, term }
     }
 
     pub(crate) fn set_led(&self, job: JobId, term: Option<u64>) {
