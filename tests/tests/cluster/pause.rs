@@ -87,14 +87,15 @@ async fn job_that_stops(cluster: &mut Cluster, (name, gate): (&str, &str)) -> St
 async fn submit(cluster: &Cluster, pid: i32, ([first, other], at): ([&Client; 2], u32)) -> String {
     let (body, key) = (noting_job(cluster, 3, 15).into_bytes(), Some(format!("pause-{at}")));
     let submission = Submission { body, content_type: "application/toml", key };
-    let stopped = async {
-        while !has_stopped(pid) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
+    let stopped = eventually("the process to stop itself", || async {
+        if has_stopped(pid) { Ok(()) } else { Err("it runs".into()) }
+    });
     let answer = tokio::select! {
         answer = first.submit(submission.clone()) => answer,
-        () = stopped => other.submit(submission.clone()).await,
+        seen = stopped => {
+            seen.unwrap();
+            other.submit(submission.clone()).await
+        }
     };
     answer.unwrap().0.id.to_string()
 }

@@ -62,9 +62,10 @@ impl Peers {
 
     /// Learns of a newer process before what it says counts: what it leads is not led by the one before it.
     pub(crate) fn learn_newer(&self, hello: &Hello) {
-        let known =
-            self.shared.book.read().unwrap_or_else(PoisonError::into_inner).get(&hello.member).cloned();
-        if known.is_none_or(|known| known.generation < hello.generation) {
+        let book = self.shared.book.read().unwrap_or_else(PoisonError::into_inner);
+        let known = book.get(&hello.member).map(|known| known.generation);
+        drop(book);
+        if known.is_none_or(|known| known < hello.generation) {
             self.learn_hello(hello);
         }
     }
