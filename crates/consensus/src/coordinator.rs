@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use imbl::OrdMap;
+use metrics::Histogram;
 use muster_link::{Links, Service};
 use muster_machine::{Entry, EntryReply, Machine};
-use muster_runtime::{Clock, TaskScope, crash_point};
+use muster_runtime::{Clock, Meter, TaskScope, crash_point};
 use muster_swim::Swim;
 use muster_wire::{JobId, MemberNumber, NodeRef, Token};
 use tokio::sync::watch;
@@ -78,7 +79,7 @@ impl<M: Machine> Coordinator<M> {
 
     /// The directory as applied here.
     pub fn directory(&self) -> Arc<Directory> {
-        Arc::new(self.host.directory.view().state)
+        self.host.directory.view().state
     }
 
     /// Every change of the directory, as applied here.
@@ -268,9 +269,11 @@ fn rejected(reason: muster_machine::Reason) -> ProposeError {
     }
 }
 
+static PROPOSAL_SECONDS: Meter<Histogram, 0> = Meter::histograms("muster_proposal_seconds", []);
+
 fn metered<T>(begun: Instant, clock: &Clock, outcome: Result<T, ProposeError>) -> Result<T, ProposeError> {
     let took = clock.now().saturating_duration_since(begun);
-    metrics::histogram!("muster_proposal_seconds").record(took.as_secs_f64());
+    PROPOSAL_SECONDS.record([], took.as_secs_f64());
     if matches!(outcome, Err(ProposeError::Busy { .. })) {
         metrics::counter!("muster_queue_rejected_total", "queue" => "proposals").increment(1);
     }

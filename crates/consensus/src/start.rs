@@ -188,6 +188,6 @@ impl Admission for Door {
     }
 
     fn directory(&self) -> Directory {
-        self.0.view().state
+        Directory::clone(&self.0.view().state)
     }
 }

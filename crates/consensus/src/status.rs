@@ -1,5 +1,6 @@
 //! What a group shows to the outside.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use muster_machine::Machine;
@@ -9,8 +10,8 @@ use serde::Serialize;
 /// A moment of a group's state.
 #[derive(Clone, Debug)]
 pub struct View<M> {
-    /// The state; an O(1) clone of the machine.
-    pub state: M,
+    /// The state, shared by all who look at this moment.
+    pub state: Arc<M>,
     /// Log index of the last applied entry.
     pub applied: u64,
     /// Replicated time, ms since 1970.
@@ -24,7 +25,7 @@ impl<M: Machine> View<M> {
     pub fn unborn(job: JobId) -> Self {
         let mut state = M::default();
         state.born(GroupId(0), job);
-        Self { state, applied: 0, at_ms: 0, age: Duration::ZERO }
+        Self { state: Arc::new(state), applied: 0, at_ms: 0, age: Duration::ZERO }
     }
 
     /// The token that fenced commands must carry.

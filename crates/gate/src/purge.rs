@@ -43,5 +43,5 @@ fn entry(gate: &Gate, job: JobId) -> Option<Result<Entry, CodecError>> {
     let view = gate.coordinator.watch(job).map(|views| views.borrow().clone())?;
     let entry = gate.entry(job, view.token());
     let is_over = view.state.is_terminal();
-    is_over.then(|| releases(view.state, entry)?.with(&CleanupOldJobs { max_age_ms: 0, unsubmitted: false }))
+    is_over.then(|| releases(&view.state, entry)?.with(&CleanupOldJobs { max_age_ms: 0, unsubmitted: false }))
 }

@@ -132,7 +132,7 @@ async fn founded(
     admitted: &Admitted,
     (job, view): (JobId, Option<View<GateJob>>),
 ) -> Result<Step, Failed> {
-    let submission = view.and_then(|view| view.state.submission);
+    let submission = view.and_then(|view| view.state.submission.clone());
     if submission.is_none_or(|submission| submission.digest != admitted.digest) {
         return bundle(gate, admitted, (job, Token(1))).await;
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use muster_runtime::TaskKind;
+use metrics::{Counter, Histogram};
+use muster_runtime::{Meter, TaskKind};
 use muster_wire::NodeId;
 use muster_wire::rpc::Call;
 use tokio::sync::watch;
@@ -16,6 +17,9 @@ use crate::event::LinkEvent;
 use crate::links::{Inner, WRITER};
 use crate::peers::{DialOutcome, DialWatch, Found, Peer};
 use crate::pipe::{Close, Pipe};
+
+static CALLS: Meter<Counter, 2> = Meter::counters("muster_rpc_calls_total", ["method", "outcome"]);
+static CALL_SECONDS: Meter<Histogram, 1> = Meter::histograms("muster_rpc_call_seconds", ["method"]);
 
 const READER: TaskKind = TaskKind::new("link_reader");
 const DIAL: TaskKind = TaskKind::new("link_dial");
@@ -44,9 +48,9 @@ impl Inner {
         let answer = self.call_within((to, node), request).await;
         let reply = answer.and_then(|bytes| muster_wire::decode(&bytes).map_err(CallError::Codec));
         let outcome = reply.as_ref().err().map_or("ok", CallError::word);
-        metrics::counter!("muster_rpc_calls_total", "method" => C::NAME, "outcome" => outcome).increment(1);
+        CALLS.count([C::NAME, outcome]);
         let took = self.clock.now().saturating_duration_since(began);
-        metrics::histogram!("muster_rpc_call_seconds", "method" => C::NAME).record(took.as_secs_f64());
+        CALL_SECONDS.record([C::NAME], took.as_secs_f64());
         reply
     }
 

@@ -36,7 +36,7 @@ impl Draft {
         let at_ms = now_ms.max(view.at_ms);
         let entry = Entry::new(job, token, at_ms);
         let stamp = Stamp { index: view.applied + 1, at_ms, token, feature: entry.feature };
-        Self { state: view.state.clone(), stamp, entry }
+        Self { state: ManagerJob::clone(&view.state), stamp, entry }
     }
 
     /// Applies a command to the scratch state, and adds it to the entry if that changed.
@@ -98,7 +98,7 @@ mod tests {
     use std::time::Duration;
 
     fn view(world: &World) -> View<ManagerJob> {
-        View { state: world.state().clone(), applied: 9, at_ms: 0, age: Duration::ZERO }
+        View { state: world.state().clone().into(), applied: 9, at_ms: 0, age: Duration::ZERO }
     }
 
     #[test]

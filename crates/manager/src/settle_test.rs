@@ -8,8 +8,12 @@ use crate::machine::world::{World, key, provision, reserve, result, set_context,
 use crate::machine::{ManagerJob, Phase};
 
 fn settled(world: &mut World) -> Vec<u16> {
-    let view =
-        View { state: world.state().clone(), applied: 0, at_ms: world.replica.at_ms(), age: Duration::ZERO };
+    let view = View {
+        state: world.state().clone().into(),
+        applied: 0,
+        at_ms: world.replica.at_ms(),
+        age: Duration::ZERO,
+    };
     let mut draft = Draft::new(world.state().job(), &view, world.now_ms());
     settle_workflows(&mut draft);
     settle_job(&mut draft);

@@ -70,7 +70,10 @@ fn install() -> Option<PrometheusHandle> {
     let builder =
         PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS);
     match builder.and_then(PrometheusBuilder::install_recorder) {
-        Ok(handle) => Some(handle),
+        Ok(handle) => {
+            muster_runtime::meter::recorder_installed();
+            Some(handle)
+        }
         Err(error) => {
             tracing::error!(%error, "no metrics: the recorder cannot be installed");
             None

@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use metrics::Gauge;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::Meter;
 
 /// What a task is for: the label of `muster_tasks{kind}`, and what its panic means.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -52,6 +55,8 @@ pub struct Late {
     pub late: Vec<(&'static str, usize)>,
 }
 
+static TASKS: Meter<Gauge, 1> = Meter::gauges("muster_tasks", ["kind"]);
+
 #[derive(Default)]
 struct Counts(Mutex<BTreeMap<&'static str, usize>>);
 
@@ -60,7 +65,7 @@ impl Counts {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(kind).or_default();
         *count = count.saturating_add_signed(by);
-        metrics::gauge!("muster_tasks", "kind" => kind).set(*count as f64);
+        TASKS.set([kind], *count as f64);
         if *count == 0 {
             counts.remove(kind);
         }

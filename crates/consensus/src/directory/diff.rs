@@ -29,6 +29,11 @@ pub enum JobChange {
 }
 
 impl Directory {
+    /// Did a member come, go or change since `before`?
+    pub fn has_other_members(&self, before: &Self) -> bool {
+        before.members.diff(&self.members).next().is_some()
+    }
+
     /// What happened to jobs since `before`.
     pub fn job_changes_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = JobChange> + 'a {
         before.jobs.diff(&self.jobs).map(|item| match item {

@@ -81,7 +81,7 @@ impl DirectoryHandle {
     /// The state with everything that was acknowledged before this call.
     pub async fn read(&self, within: Duration) -> Result<Arc<Directory>, ProposeError> {
         let view = self.group.up_to_date(self.deadline(within)).await?;
-        Ok(Arc::new(view.state))
+        Ok(view.state)
     }
 
     /// Voters and learners of the group.

@@ -32,11 +32,13 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 impl<M: Machine> Host<M> {
     async fn follow(self: Arc<Self>) {
         let mut views = self.directory.watch();
-        let mut before = Directory::default();
+        let mut before = Arc::<Directory>::default();
         let mut kept = BTreeSet::new();
         loop {
             let now = views.borrow_and_update().state.clone();
-            self.learn_members(&now, &mut kept);
+            if now.has_other_members(&before) {
+                self.learn_members(&now, &mut kept);
+            }
             now.job_changes_since(&before).for_each(|change| self.on_job_change(change));
             self.wake_cold();
             before = now;

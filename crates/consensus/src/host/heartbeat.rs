@@ -13,6 +13,8 @@ use crate::raft::group::Group;
 
 const HEARTBEAT: TaskKind = TaskKind::vital("group_heartbeat");
 const SLOT: Duration = Duration::from_millis(10);
+/// A leader whose quorum answered within so many heartbeats leaves the next one out: the lease lasts several times longer.
+const FRESH_HEARTBEATS: u32 = 2;
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
     let host = host.clone();
@@ -24,10 +26,12 @@ impl<M: Machine> Host<M> {
     async fn beat(&self) {
         let mut ticks = tokio::time::interval(SLOT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let fresh = self.config.profile.timing().heartbeat() * FRESH_HEARTBEATS;
         loop {
             for bucket in self.buckets() {
                 ticks.tick().await;
-                bucket.iter().for_each(|group| beat_once(group));
+                let stale = bucket.iter().filter(|group| !group.heard_quorum_within(fresh));
+                stale.for_each(|group| beat_once(group));
             }
         }
     }

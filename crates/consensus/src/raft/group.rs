@@ -11,7 +11,7 @@ use muster_runtime::{Clock, TaskScope};
 use muster_wal::{GroupError, GroupKey, LogReader, Wal};
 use muster_wire::rpc::raft::{BirthSet, VoteFor};
 use muster_wire::{GroupId, JobId, MemberNumber, RaftId};
-use openraft::async_runtime::WatchReceiver as _;
+use openraft::async_runtime::{Instant as _, WatchReceiver as _};
 use openraft::{Config, Raft, RaftMetrics, ServerState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -29,6 +29,9 @@ use super::types::{Snapshot, Types};
 use crate::host::peers::Peers;
 use crate::status::{GroupStatus, ReplicaStatus, View};
 use crate::storage::Storage;
+
+/// How long the news that entries of a job are committed waits for the next entries, which bring it along.
+const COMMIT_ALONE_AFTER: Duration = Duration::from_millis(100);
 
 /// What all groups of a node share. Cheap to clone.
 #[derive(Clone)]
@@ -147,11 +150,12 @@ impl<M: Machine> Group<M> {
         view
     }
 
-    /// Time since a leader was heard of; zero for the leader itself.
+    /// How old the state may be: zero for the leader; else the time since it was heard of, and how long it may keep the
+    /// news of a commit.
     pub(crate) fn age(&self) -> Duration {
         match self.is_leader() {
             true => Duration::ZERO,
-            false => self.silence(),
+            false => self.silence() + self.wires.commit_alone_after,
         }
     }
 
@@ -159,6 +163,12 @@ impl<M: Machine> Group<M> {
     pub(crate) fn silence(&self) -> Duration {
         let now = self.clock.now().saturating_duration_since(self.epoch);
         now.saturating_sub(Duration::from_millis(self.contact_ms.load(Ordering::Relaxed)))
+    }
+
+    /// As the leader: has a quorum answered anything within this time?
+    pub(crate) fn heard_quorum_within(&self, time: Duration) -> bool {
+        let heard = self.raft.metrics().borrow_watched().last_quorum_acked;
+        heard.is_some_and(|at| at.elapsed() < time)
     }
 
     /// A leader's frame was accepted. The last frames of a process that is gone may come after the news of its end.
@@ -338,6 +348,15 @@ fn wires(ground: &Ground, opening: &Opening) -> Wires {
         me: opening.me,
         birth: opening.birth.clone(),
         set_index: Arc::new(AtomicU64::new(opening.set_index)),
+        commit_alone_after: commit_alone_after(opening),
+    }
+}
+
+/// Whoever changes the directory waits until the change is applied where he is; of jobs that is only the leader.
+const fn commit_alone_after(opening: &Opening) -> Duration {
+    match opening.birth {
+        None => Duration::ZERO,
+        Some(_) => COMMIT_ALONE_AFTER,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,7 +112,7 @@ fn changed(entry: &Bytes, change: impl FnOnce(MachineEntry) -> MachineEntry) -> 
 
 fn view_of<M: Machine>(replica: &Replica<M>, applied: Option<LogId>) -> View<M> {
     View {
-        state: replica.machine().clone(),
+        state: Arc::new(replica.machine().clone()),
         applied: applied.map_or(0, |at| at.index),
         at_ms: replica.at_ms(),
         age: Duration::ZERO,

@@ -9,6 +9,7 @@ pub(crate) mod incoming;
 pub(crate) mod machine;
 pub(crate) mod members;
 pub(crate) mod network;
+mod outgoing;
 pub(crate) mod read;
 pub(crate) mod settings;
 pub(crate) mod snapshot;

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use muster_link::CallError;
 use muster_wire::rpc::raft::{
     BirthSet, GroupFrame, LogIdAt, RaftAppend, RaftPreVote, RaftSnapshot, RaftTransfer, RaftVote, VoteFor,
@@ -14,13 +17,14 @@ use muster_wire::rpc::{Call, RpcError};
 use muster_wire::{GroupId, JobId, RaftId};
 use openraft::OptionalSend;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
-use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 
 use super::convert;
+use super::outgoing::fewer_requests;
 use super::types::{Snapshot, SnapshotBytes, Types, Vote};
 use crate::host::peers::Peers;
 
@@ -41,6 +45,8 @@ pub(crate) struct Wires {
     pub(crate) me: RaftId,
     pub(crate) birth: Option<BirthSet>,
     pub(crate) set_index: Arc<AtomicU64>,
+    /// How long a request that only tells of a commit waits for one with entries.
+    pub(crate) commit_alone_after: Duration,
 }
 
 impl Wires {
@@ -170,6 +176,9 @@ fn answered(ours: &Vote, theirs: &VoteFor) -> Vote {
     }
 }
 
+type Appended = Result<StreamAppendResult<Types>, RPCError<Types>>;
+type Appends<'s> = BoxFuture<'s, Result<BoxStream<'s, Appended>, RPCError<Types>>>;
+
 impl RaftNetworkV2<Types> for Wire {
     type SnapshotData = SnapshotBytes;
 
@@ -181,6 +190,14 @@ impl RaftNetworkV2<Types> for Wire {
         let call = self.append_call(&request)?;
         let within = option.soft_ttl() * APPEND_PATIENCE;
         Ok(convert::appended(&self.call(&call, within, RPCTypes::AppendEntries).await?))
+    }
+
+    fn stream_append<'s, S>(&'s mut self, input: S, option: RPCOption) -> Appends<'s>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        let requests = fewer_requests(input, self.wires.commit_alone_after);
+        stream_append_sequential(self, requests, option)
     }
 
     async fn vote(

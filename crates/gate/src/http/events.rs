@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
@@ -102,7 +103,7 @@ struct Feed {
     stop: CancellationToken,
     ready: VecDeque<Item>,
     numbers: Option<Numbers>,
-    job: GateJob,
+    job: Arc<GateJob>,
     last: u64,
     is_over: bool,
 }
@@ -146,7 +147,7 @@ impl Feed {
     }
 
     /// Makes everything ready that the client has not seen.
-    fn take(&mut self, job: &GateJob) {
+    fn take(&mut self, job: &Arc<GateJob>) {
         self.is_over = job.is_terminal();
         self.job = job.clone();
         let unseen = unseen(job, self.last).into_iter().map(|event| Item::Event(Box::new(event)));

@@ -140,5 +140,5 @@ fn check_ended(job: &GateJob) -> Answer<()> {
 /// Everything is given back under the job's present token, then the job goes.
 fn deletion(gate: &Gate, view: &View<GateJob>, requester: String) -> Result<Entry, CodecError> {
     let entry = gate.entry(view.state.job, view.state.token());
-    releases(view.state.clone(), entry)?.with(&DeleteJob { requester })
+    releases(&view.state, entry)?.with(&DeleteJob { requester })
 }

@@ -1,6 +1,7 @@
 //! `GET /v1/jobs/{id}/logs`: shards' logs, read from the workers through a manager of the datacenter.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -97,7 +98,7 @@ fn shards(wanted: Option<u32>, workflow: &WorkflowSpec) -> impl Iterator<Item = 
 /// Reads one log after the other.
 struct Reading {
     gate: Gate,
-    job: GateJob,
+    job: Arc<GateJob>,
     dc: String,
     sources: VecDeque<Source>,
     offset: u64,
@@ -108,7 +109,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(gate: &Gate, (job, dc): (GateJob, String), (sources, params): (VecDeque<Source>, Params)) -> Self {
+    fn new(
+        gate: &Gate,
+        (job, dc): (Arc<GateJob>, String),
+        (sources, params): (VecDeque<Source>, Params),
+    ) -> Self {
         let has_several = sources.len() > 1;
         let (gate, offset) = (gate.clone(), 0);
         Self { gate, job, dc, sources, offset, has_several, is_begun: false, is_named: false, params }

@@ -64,7 +64,7 @@ impl RetentionDuty {
 
     fn purge(&self, job: &Job) -> Result<Entry, CodecError> {
         match job.view.state.record {
-            Some(_) => releases(job.view.state.clone(), entry(job))?
+            Some(_) => releases(&job.view.state, entry(job))?
                 .with(&CleanupOldJobs { max_age_ms: job.view.state.retention_ms(), unsubmitted: false }),
             None => {
                 entry(job).with(&CleanupOldJobs { max_age_ms: self.register_timeout_ms, unsubmitted: true })
@@ -74,14 +74,14 @@ impl RetentionDuty {
 }
 
 /// Gives everything back that the job holds: leases, managers, leadership.
-pub(crate) fn releases(job: GateJob, mut entry: Entry) -> Result<Entry, CodecError> {
+pub(crate) fn releases(job: &GateJob, mut entry: Entry) -> Result<Entry, CodecError> {
     for (name, dc) in &job.dcs {
         if let Some(lease) = &dc.lease {
             entry.push(&ReleaseLease { dc: name.clone(), holder: lease.holder.clone() })?;
         }
     }
     entry.push(&ReleaseDcManagers {})?;
-    if let Some(node) = job.leadership.leader {
+    if let Some(node) = job.leadership.leader.clone() {
         entry.push(&ReleaseGateLeadership { node, successor: None })?;
     }
     Ok(entry)

@@ -49,7 +49,7 @@ fn unimplemented_table() -> &'static Table<Nothing> {
 }
 
 fn view(applied: u64) -> View<Nothing> {
-    View { state: Nothing, applied, at_ms: 0, age: Duration::ZERO }
+    View { state: Arc::new(Nothing), applied, at_ms: 0, age: Duration::ZERO }
 }
 
 /// A stand-in for the coordinator.

@@ -1,8 +1,8 @@
 //! Runs the reconcilers of every job that this node leads.
 //!
 //! ```text
-//!   led() ──▶ supervisor ── one task per led job ──▶ one loop per reconciler: run ─▶ wait for change, poke or time ─┐
-//!                                                                              ▲─────────────────────────────────┘
+//!   led() ──▶ supervisor ── one task per led job ──▶ run each reconciler that is due ─▶ wait for change, poke or time ─┐
+//!                                                          ▲───────────────────────────────────────────────────────┘
 //! ```
 //! A reconciler compares replicated state with what is done and takes the next idempotent step. It is started by a
 //! change *and* by a timer, and runs once at a time per job. A job's task ends when its leadership is lost.

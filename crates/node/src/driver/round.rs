@@ -1,4 +1,4 @@
-//! The loop of one reconciler for one job.
+//! The loop of one job's reconcilers.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use imbl::OrdMap;
+use metrics::Counter;
 use muster_consensus::{Coordinator, View};
 use muster_machine::Machine;
-use muster_runtime::random;
+use muster_runtime::{Meter, random};
 use muster_wire::JobId;
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep_until};
 
 use super::{DriverConfig, Next, Wake};
 
@@ -66,37 +69,137 @@ pub(super) struct Led {
 pub(super) async fn drive<M: Machine>(plan: &Plan<M>, led: &Led) {
     loop {
         if let Some(views) = plan.groups.watch(led.job) {
-            let loops = plan.runs.iter().map(|run| repeat(plan, led, (run.as_ref(), views.clone())));
-            futures_util::future::join_all(loops).await;
+            Round::new(plan, led, views).go().await;
         }
         // The replica is not loaded (any more) here; it will be, or the leadership goes.
         tokio::time::sleep(plan.config.rest).await;
     }
 }
 
-/// Runs one reconciler until the replica's views end.
-async fn repeat<M: Machine>(
-    plan: &Plan<M>,
-    led: &Led,
-    (run, mut views): (&dyn Run<M>, watch::Receiver<View<M>>),
-) {
-    let mut pokes = led.wake.subscribe();
-    let mut pace = Pace::default();
-    loop {
-        let view = views.borrow_and_update().clone();
-        pokes.borrow_and_update();
-        let at = Moment { job: led.job, view, term: led.term, wake: led.wake.clone() };
-        let pause = pace.pause(&plan.config, run_once(&plan.config, run, at).await);
-        tokio::select! {
-            changed = views.changed() => match changed {
-                Ok(()) => pace.disturb(),
-                Err(_) => return,
-            },
-            _ = pokes.changed() => pace.disturb(),
-            () = tokio::time::sleep(pause) => {}
+/// A run that is waiting for something, with the number of its reconciler.
+type Running<'a> = BoxFuture<'a, (usize, Option<Next>)>;
+
+/// When a reconciler runs next.
+#[derive(Clone, Copy)]
+enum Due {
+    At(Instant),
+    /// It is running; once more afterwards, if anything has changed meanwhile.
+    Running {
+        again: bool,
+    },
+}
+
+/// One reconciler of a job between two runs, or in one.
+struct Turn {
+    pace: Pace,
+    due: Due,
+}
+
+/// All reconcilers of one job. Only those that have to wait in the middle of a run are futures of their own: most runs
+/// look at the state, find nothing owed and are over.
+struct Round<'a, M> {
+    plan: &'a Plan<M>,
+    led: &'a Led,
+    views: watch::Receiver<View<M>>,
+    pokes: watch::Receiver<u64>,
+    turns: Vec<Turn>,
+    running: FuturesUnordered<Running<'a>>,
+}
+
+impl<'a, M: Machine> Round<'a, M> {
+    fn new(plan: &'a Plan<M>, led: &'a Led, mut views: watch::Receiver<View<M>>) -> Self {
+        let mut pokes = led.wake.subscribe();
+        views.mark_unchanged();
+        pokes.mark_unchanged();
+        let first = Due::At(Instant::now());
+        let turns = plan.runs.iter().map(|_| Turn { pace: Pace::default(), due: first }).collect();
+        Self { plan, led, views, pokes, turns, running: FuturesUnordered::new() }
+    }
+
+    /// Until the replica's views end.
+    async fn go(mut self) {
+        loop {
+            self.begin_due();
+            let next = self.next_due();
+            tokio::select! {
+                changed = self.views.changed() => match changed {
+                    Ok(()) => self.disturb(),
+                    Err(_) => return,
+                },
+                _ = self.pokes.changed() => self.disturb(),
+                Some((at, next)) = self.running.next() => self.settle(at, next),
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    fn begin_due(&mut self) {
+        let now = Instant::now();
+        let is_due = |turn: &Turn| matches!(turn.due, Due::At(at) if at <= now);
+        let due: Vec<usize> = (0..self.turns.len()).filter(|at| is_due(&self.turns[*at])).collect();
+        if !due.is_empty() {
+            let view = self.views.borrow().clone();
+            due.into_iter().for_each(|at| self.begin(at, view.clone()));
+        }
+    }
+
+    fn begin(&mut self, at: usize, view: View<M>) {
+        let (plan, led) = (self.plan, self.led);
+        let moment = Moment { job: led.job, view, term: led.term, wake: led.wake.clone() };
+        let run = plan.runs[at].as_ref();
+        let mut running: Running<'a> = async move { (at, run_once(&plan.config, run, moment).await) }.boxed();
+        self.turns[at].due = Due::Running { again: false };
+        match (&mut running).now_or_never() {
+            Some((at, next)) => self.settle(at, next),
+            None => self.running.push(running),
+        }
+    }
+
+    fn settle(&mut self, at: usize, next: Option<Next>) {
+        let turn = &mut self.turns[at];
+        let pause = turn.pace.pause(&self.plan.config, next);
+        turn.due = Due::At(Instant::now() + turn.pause_after(pause));
+    }
+
+    /// Something changed: whoever rests runs at once, whoever runs does so once more.
+    fn disturb(&mut self) {
+        let now = Instant::now();
+        self.turns.iter_mut().for_each(|turn| turn.disturb(now));
+    }
+
+    /// Far away while all are running.
+    fn next_due(&self) -> Instant {
+        let due = self.turns.iter().filter_map(|turn| match turn.due {
+            Due::At(at) => Some(at),
+            Due::Running { .. } => None,
+        });
+        due.min().unwrap_or_else(|| Instant::now() + self.plan.config.idle_period)
+    }
+}
+
+impl Turn {
+    fn disturb(&mut self, now: Instant) {
+        self.due = match self.due {
+            Due::At(_) => {
+                self.pace.disturb();
+                Due::At(now)
+            }
+            Due::Running { .. } => Due::Running { again: true },
+        };
+    }
+
+    fn pause_after(&mut self, pause: Duration) -> Duration {
+        match self.due {
+            Due::Running { again: true } => {
+                self.pace.disturb();
+                Duration::ZERO
+            }
+            _ => pause,
         }
     }
 }
+
+static RUNS: Meter<Counter, 2> = Meter::counters("muster_reconciler_runs_total", ["reconciler", "outcome"]);
 
 /// One run; `None` if it failed.
 async fn run_once<M>(config: &DriverConfig, run: &dyn Run<M>, at: Moment<M>) -> Option<Next> {
@@ -104,8 +207,7 @@ async fn run_once<M>(config: &DriverConfig, run: &dyn Run<M>, at: Moment<M>) -> 
     let running = AssertUnwindSafe(run.run(at)).catch_unwind();
     let outcome = tokio::time::timeout(config.run_deadline, running).await;
     let word = outcome_word(&outcome);
-    metrics::counter!("muster_reconciler_runs_total", "reconciler" => run.name(), "outcome" => word)
-        .increment(1);
+    RUNS.count([run.name(), word]);
     if word != "ok" {
         tracing::error!(reconciler = run.name(), %job, outcome = word, "a reconciler's run failed");
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use muster_machine::Machine;
 use muster_runtime::{CancellationToken, TaskKind, TaskScope};
 use muster_wire::JobId;
@@ -19,7 +20,6 @@ const JOB: TaskKind = TaskKind::new("driver_job");
 pub(super) struct Jobs(Mutex<HashMap<JobId, Driven>>);
 
 struct Driven {
-    term: u64,
     wake: Wake,
     stop: CancellationToken,
     /// Cancelled when the task has ended.
@@ -41,19 +41,9 @@ impl Jobs {
         self.lock().len()
     }
 
-    /// Ends the tasks of jobs that are no longer led in the same term; gives what a successor has to wait for.
-    fn end_lost(&self, led: &OrdMap<JobId, u64>) -> HashMap<JobId, CancellationToken> {
-        let mut jobs = self.lock();
-        let lost: Vec<JobId> = jobs
-            .iter()
-            .filter(|(job, driven)| led.get(*job) != Some(&driven.term))
-            .map(|(job, _)| *job)
-            .collect();
-        lost.into_iter().filter_map(|job| Some((job, jobs.remove(&job)?.end()))).collect()
-    }
-
-    fn is_driven(&self, job: JobId) -> bool {
-        self.lock().contains_key(&job)
+    /// Ends a job's task; gives what a successor has to wait for.
+    fn end(&self, job: JobId) -> Option<CancellationToken> {
+        Some(self.lock().remove(&job)?.end())
     }
 }
 
@@ -81,35 +71,36 @@ struct Shop<M> {
 impl<M: Machine> Shop<M> {
     async fn supervise(&self) {
         let mut led = self.plan.groups.led();
+        let mut before = Arc::<OrdMap<JobId, u64>>::default();
         loop {
             let now = led.borrow_and_update().clone();
-            self.follow(&now);
+            self.follow(&before, &now);
+            before = now;
             if led.changed().await.is_err() {
                 break;
             }
         }
-        self.follow(&OrdMap::new());
+        self.follow(&before, &OrdMap::new());
     }
 
-    /// Makes the tasks equal to what is led.
-    fn follow(&self, led: &OrdMap<JobId, u64>) {
-        let mut ending = self.jobs.end_lost(led);
-        let new: Vec<(JobId, u64)> = led
-            .iter()
-            .filter(|(job, _)| !self.jobs.is_driven(**job))
-            .map(|(job, term)| (*job, *term))
-            .collect();
-        for (job, term) in new {
-            self.begin(Led { job, term, wake: Wake::new() }, ending.remove(&job));
+    /// Makes the tasks equal to what is led: cost follows the change, not the number of jobs.
+    fn follow(&self, before: &OrdMap<JobId, u64>, now: &OrdMap<JobId, u64>) {
+        for change in before.diff(now) {
+            match change {
+                DiffItem::Add(job, term) => self.begin(*job, *term),
+                DiffItem::Update { new: (job, term), .. } => self.begin(*job, *term),
+                DiffItem::Remove(job, _) => drop(self.jobs.end(*job)),
+            }
         }
         metrics::gauge!("muster_jobs_driven").set(self.jobs.len() as f64);
     }
 
     /// One task; it waits for its predecessor of an earlier term, so that no reconciler runs twice at a time.
-    fn begin(&self, led: Led, predecessor: Option<CancellationToken>) {
+    fn begin(&self, job: JobId, term: u64) {
+        let predecessor = self.jobs.end(job);
+        let led = Led { job, term, wake: Wake::new() };
         let (stop, ended) = (self.scope.stop_token().child_token(), CancellationToken::new());
-        let driven =
-            Driven { term: led.term, wake: led.wake.clone(), stop: stop.clone(), ended: ended.clone() };
+        let driven = Driven { wake: led.wake.clone(), stop: stop.clone(), ended: ended.clone() };
         self.jobs.lock().insert(led.job, driven);
         let (plan, ended) = (self.plan.clone(), ended.drop_guard());
         self.scope.spawn(JOB, |_| async move {
