@@ -23,6 +23,11 @@ impl Figures {
         self.sorted_us.len()
     }
 
+    /// How many failed.
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
     /// Operations a second.
     pub fn rate(&self) -> f64 {
         self.sorted_us.len() as f64 / self.took.as_secs_f64()

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use cluster::Cluster;
 
 /// What is measured, by name.
-const ALL: [&str; 8] = ["disk", "create", "one", "many", "etcd", "asleep", "evicted", "failover"];
+const ALL: [&str; 9] = ["disk", "create", "one", "many", "etcd", "asleep", "evicted", "failover", "crowd"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -62,6 +62,7 @@ async fn one(name: &str) -> anyhow::Result<()> {
         "etcd" => etcd::run().await,
         "asleep" => rest::asleep(&Cluster::start(3, 600).await?).await,
         "evicted" => rest::evicted(Cluster::start(2, 3).await?).await,
-        _ => failover::run(Cluster::start(10, 300).await?).await,
+        "failover" => failover::one_group(Cluster::start(10, 300).await?).await,
+        _ => failover::many_groups(Cluster::start(10, 300).await?).await,
     }
 }

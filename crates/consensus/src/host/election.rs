@@ -1,13 +1,16 @@
 //! Elections: at once for the groups of a process that is gone, and again and again for every group without a leader.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use muster_machine::Machine;
 use muster_runtime::{TaskKind, random};
-use muster_wire::MemberNumber;
+use muster_wire::{JobId, MemberNumber};
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use super::Host;
 use super::evidence::Gone;
@@ -35,6 +38,30 @@ const RETRY_JITTER_MS: u64 = 500;
 const SOON_MS: u64 = 150;
 /// The fast loop's first pause is this part of a heartbeat: some round trips, since a new campaign ends the one before.
 const PAUSE_PER_HEARTBEAT: u64 = 30;
+
+/// Jobs for whose leader somebody began to wait. Of thousands of groups without one, only these are looked at again
+/// before the next look at all.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    jobs: Mutex<BTreeSet<JobId>>,
+    more: Notify,
+}
+
+impl Wanted {
+    fn jobs(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, job: JobId) {
+        self.jobs().insert(job);
+        self.more.notify_one();
+    }
+
+    async fn take(&self) -> BTreeSet<JobId> {
+        self.more.notified().await;
+        std::mem::take(&mut *self.jobs())
+    }
+}
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
     let host = host.clone();
@@ -157,22 +184,25 @@ impl<M: Machine> Host<M> {
 
     /// Every group without a leader, for ever: those with waiting callers first, at a bounded rate.
     async fn elect_slowly(&self) {
+        let mut looks = tokio::time::interval(SLOW_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let woken = tokio::time::timeout(SLOW_EVERY, self.wanted.notified()).await;
-            tracing::trace!(woken = woken.is_ok(), "looking for groups without a leader");
+            let slots = tokio::select! {
+                _ = looks.tick() => self.awake_slots(),
+                jobs = self.wanted.take() => jobs.into_iter().filter_map(|job| self.slot(job)).collect(),
+            };
             if self.is_out_of_time() {
                 continue;
             }
             self.try_if_due(self.directory.group(), &self.directory_standing).await;
-            let due = self.leaderless();
+            let due = self.leaderless(slots);
             stream::iter(due).for_each_concurrent(AT_ONCE, |slot| self.try_slot(slot)).await;
         }
     }
 
-    /// The slots of groups without a leader whose next try is due.
-    fn leaderless(&self) -> Vec<Arc<Slot<M>>> {
+    /// Those of these slots whose groups have no leader and whose next try is due.
+    fn leaderless(&self, mut slots: Vec<Arc<Slot<M>>>) -> Vec<Arc<Slot<M>>> {
         let now = self.now_ms();
-        let mut slots = self.awake_slots();
         slots.retain(is_leaderless);
         slots.sort_by_key(|slot| Reverse(slot.standing.waiting()));
         slots.into_iter().filter(|slot| slot.standing.take_try(now, next_try(now))).take(SLOW_MOST).collect()
@@ -195,7 +225,7 @@ impl<M: Machine> Host<M> {
     pub(crate) fn want_leader(&self, slot: &Slot<M>) {
         if slot.standing.waiting() <= 1 {
             slot.standing.try_from(0);
-            self.wanted.notify_one();
+            self.wanted.add(slot.job());
         }
     }
 

@@ -13,7 +13,8 @@ use crate::raft::group::Group;
 
 const HEARTBEAT: TaskKind = TaskKind::vital("group_heartbeat");
 const SLOT: Duration = Duration::from_millis(10);
-/// A leader whose quorum answered within so many heartbeats leaves the next one out: the lease lasts several times longer.
+/// A leader whom everybody answered within so many heartbeats leaves the next one out: the lease lasts several times longer.
+/// A follower that does not answer, its disk being slow, needs to hear of its leader all the more.
 const FRESH_HEARTBEATS: u32 = 2;
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
@@ -30,7 +31,7 @@ impl<M: Machine> Host<M> {
         loop {
             for bucket in self.buckets() {
                 ticks.tick().await;
-                let stale = bucket.iter().filter(|group| !group.heard_quorum_within(fresh));
+                let stale = bucket.iter().filter(|group| !group.heard_all_within(fresh));
                 stale.for_each(|group| beat_once(group));
             }
         }

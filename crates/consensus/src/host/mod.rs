@@ -40,13 +40,14 @@ use imbl::OrdMap;
 use muster_machine::Machine;
 use muster_runtime::{Clock, TaskScope};
 use muster_wire::{JobId, MemberNumber};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::ConsensusConfig;
 use crate::directory::JobSummary;
 use crate::raft::group::Ground;
 use cold::Cold;
 use directory::DirectoryHandle;
+use election::Wanted;
 use ladder::Rota;
 use peers::Peers;
 use slot::Slot;
@@ -75,8 +76,7 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) summarizer: RwLock<Option<Summarizer<M>>>,
     loads: Semaphore,
-    /// Somebody waits for a leader.
-    wanted: Notify,
+    wanted: Wanted,
     /// A member that is dead for longer is replaced in its groups.
     pub(crate) replace_after_ms: AtomicU64,
     /// The groups are being stopped on purpose.
@@ -101,7 +101,7 @@ impl<M: Machine> Host<M> {
             in_flight,
             summarizer: RwLock::new(None),
             loads: Semaphore::new(LOADS_AT_ONCE),
-            wanted: Notify::new(),
+            wanted: Wanted::default(),
             replace_after_ms: AtomicU64::new(REPLACE_AFTER_MS),
             closing: AtomicBool::new(false),
             out_of_time: AtomicBool::new(false),

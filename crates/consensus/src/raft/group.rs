@@ -165,10 +165,13 @@ impl<M: Machine> Group<M> {
         now.saturating_sub(Duration::from_millis(self.contact_ms.load(Ordering::Relaxed)))
     }
 
-    /// As the leader: has a quorum answered anything within this time?
-    pub(crate) fn heard_quorum_within(&self, time: Duration) -> bool {
-        let heard = self.raft.metrics().borrow_watched().last_quorum_acked;
-        heard.is_some_and(|at| at.elapsed() < time)
+    /// As the leader: has every other replica answered anything within this time?
+    pub(crate) fn heard_all_within(&self, time: Duration) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let Some(answered) = &metrics.heartbeat else { return false };
+        let mut others = answered.iter().filter(|(id, _)| **id != self.me.0);
+        others.all(|(_, at)| at.as_ref().is_some_and(|at| at.elapsed() < time))
     }
 
     /// A leader's frame was accepted. The last frames of a process that is gone may come after the news of its end.
