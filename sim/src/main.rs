@@ -15,6 +15,7 @@
 mod clients;
 mod disk;
 mod faults;
+mod founding;
 mod host;
 mod ledger;
 mod oracle;
@@ -86,11 +87,12 @@ fn report(seed: u64, outcome: &world::Outcome) {
     let (digest, events) = outcome.digest;
     let counts = outcome.counts;
     println!(
-        "seed {seed}: trace {digest:08x} of {events} events, {:.1} s, {} jobs, {} of {} puts acknowledged, {} reads, {} states",
+        "seed {seed}: trace {digest:08x} of {events} events, {:.1} s, {} jobs, {} of {} puts acknowledged, {} by what a job began with, {} reads, {} states",
         outcome.simulated.as_secs_f64(),
         outcome.jobs,
         counts.acks,
         counts.puts,
+        counts.opened,
         counts.reads,
         counts.states
     );
