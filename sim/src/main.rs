@@ -29,12 +29,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use mimalloc::MiMalloc;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use plan::Plan;
 use scripts::Script;
 use trace::Trace;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match run() {
