@@ -160,6 +160,7 @@ impl<M: Machine> Host<M> {
         loop {
             let woken = tokio::time::timeout(SLOW_EVERY, self.wanted.notified()).await;
             tracing::trace!(woken = woken.is_ok(), "looking for groups without a leader");
+            self.offer_what_is_stuck();
             if self.is_out_of_time() {
                 continue;
             }
@@ -215,7 +216,7 @@ async fn try_once<G: Machine>(group: &Group<G>, standing: &Standing) {
     }
 }
 
-fn next_try(now_ms: u64) -> u64 {
+pub(crate) fn next_try(now_ms: u64) -> u64 {
     now_ms + RETRY_MS + random::below(RETRY_JITTER_MS)
 }
 
