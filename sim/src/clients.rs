@@ -1,4 +1,4 @@
-//! The clients: on every node some, which put, read, register and end jobs, and remember what they were told; and one that
+//! The clients: on every node some, which put, read, begin and end jobs, and remember what they were told; and one that
 //! only reads, so that it is not held up by a write that nobody takes.
 
 use std::collections::BTreeMap;
@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use muster_consensus::directory::{MemberRow, MemberState, MemberStatus};
-use muster_consensus::{Consistency, ProposeError, RegisterJob};
+use muster_consensus::{Consistency, ProposeError};
 use muster_machine::{Entry, EntryReply, Reason};
 use muster_runtime::TaskKind;
-use muster_wire::job::Digest;
-use muster_wire::{JobId, MemberNumber, RequestId, Token};
+use muster_wire::{JobId, RequestId, Token};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
@@ -21,17 +20,17 @@ use crate::world::Shared;
 
 const CLIENT: TaskKind = TaskKind::new("sim_client");
 /// How long one call may take.
-const CALL: Duration = Duration::from_secs(2);
+pub(crate) const CALL: Duration = Duration::from_secs(2);
 /// How long a client repeats a request whose outcome it does not know.
-const PATIENCE: Duration = Duration::from_secs(6);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
 /// Replicas of each job.
-const REPLICAS: u32 = 3;
+pub(crate) const REPLICAS: u32 = 3;
 /// Puts at once.
 const BURST: usize = 25;
 /// What the reader draws differently.
 const READER: u64 = 0x7265_6164;
 /// Before a refused call is repeated.
-const PAUSE: Duration = Duration::from_millis(40);
+pub(crate) const PAUSE: Duration = Duration::from_millis(40);
 
 /// Starts the clients of a run of a node. They end with it.
 pub(crate) fn start(node: &Arc<Node>, shared: &Shared) {
@@ -46,11 +45,11 @@ pub(crate) fn start(node: &Arc<Node>, shared: &Shared) {
 
 /// One client, at one node.
 pub(crate) struct Client {
-    node: Arc<Node>,
-    shared: Shared,
-    rng: StdRng,
+    pub(crate) node: Arc<Node>,
+    pub(crate) shared: Shared,
+    pub(crate) rng: StdRng,
     /// The leads that it took, until it is told that somebody else has one.
-    leads: BTreeMap<JobId, Token>,
+    pub(crate) leads: BTreeMap<JobId, Token>,
 }
 
 #[derive(Clone, Copy)]
@@ -61,7 +60,7 @@ enum Act {
     Burst,
     Read,
     ReadStale,
-    Register,
+    Begin,
     End,
     HandOver,
     Snapshot,
@@ -76,7 +75,7 @@ const ACTS: &[(u32, Act)] = &[
     (15, Act::Burst),
     (125, Act::Read),
     (40, Act::ReadStale),
-    (50, Act::Register),
+    (50, Act::Begin),
     (3, Act::End),
     (15, Act::HandOver),
     (10, Act::Snapshot),
@@ -117,7 +116,7 @@ impl Client {
     async fn act_as_drawn(&mut self) {
         let job = self.pick();
         match (self.draw(), job) {
-            (Act::Register, _) | (_, None) => self.register().await,
+            (Act::Begin, _) | (_, None) => self.begin_job().await,
             (Act::Put, Some(job)) => drop(self.put(job).await),
             (Act::FencedPut, Some(_)) => self.put_fenced().await,
             (Act::Lead, Some(job)) => self.lead(job).await,
@@ -155,22 +154,8 @@ impl Client {
         (among > 0).then(|| jobs[self.rng.random_range(0..among)])
     }
 
-    fn request(&mut self) -> RequestId {
+    pub(crate) fn request(&mut self) -> RequestId {
         RequestId::new(self.node.clock.unix_ms(), self.rng.random())
-    }
-
-    async fn register(&mut self) {
-        let Some(job) = self.shared.next_job() else { return };
-        let me = self.node.coordinator.me().member;
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until && !self.shared.is_healing() {
-            let registered = self.node.coordinator.register(registration(job, me), CALL).await;
-            if registered.is_ok() {
-                self.shared.trace.line(&format!("job {job} is registered by {me}"));
-                return self.shared.oracle.registered(job);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 
     /// Puts a number; true once it is acknowledged, or the job is gone.
@@ -200,6 +185,15 @@ impl Client {
     async fn write(&mut self, job: JobId, how: How) -> Option<Result<u64, Reason>> {
         let number = self.shared.oracle.put_begins(job, how);
         let entry = ledger::put(job, (number, how), self.request(), self.node.clock.unix_ms()).ok()?;
+        self.write_entry(job, number, entry).await
+    }
+
+    pub(crate) async fn write_entry(
+        &self,
+        job: JobId,
+        number: u64,
+        entry: Entry,
+    ) -> Option<Result<u64, Reason>> {
         match self.propose(job, entry).await? {
             Ok(reply) => Some(self.judge(job, number, reply.reply::<u64>(0))),
             Err(error) => Some(Err(Reason::malformed(error))),
@@ -217,7 +211,7 @@ impl Client {
         tokio::time::sleep(PAUSE).await;
     }
 
-    fn judge(&self, job: JobId, number: u64, outcome: Result<u64, Reason>) -> Result<u64, Reason> {
+    pub(crate) fn judge(&self, job: JobId, number: u64, outcome: Result<u64, Reason>) -> Result<u64, Reason> {
         match &outcome {
             Ok(place) => {
                 self.shared.trace.line(&format!("job {job}: {number} is at {place}"));
@@ -314,19 +308,5 @@ impl Client {
         let to = replicas[self.rng.random_range(0..replicas.len())].member;
         let handed = self.node.coordinator.hand_over(job, to, CALL).await;
         self.shared.trace.line(&format!("job {job}: handed over to {to}: {}", handed.is_ok()));
-    }
-}
-
-fn registration(job: JobId, proposer: MemberNumber) -> RegisterJob {
-    RegisterJob {
-        job,
-        key: None,
-        digest: Digest([7; 32]),
-        name: "job".into(),
-        labels: Default::default(),
-        proposer,
-        avoid: vec![],
-        replication: REPLICAS,
-        retired: None,
     }
 }

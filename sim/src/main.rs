@@ -15,6 +15,7 @@
 mod clients;
 mod disk;
 mod faults;
+mod founding;
 mod host;
 mod ledger;
 mod oracle;
@@ -28,12 +29,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use mimalloc::MiMalloc;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use plan::Plan;
 use scripts::Script;
 use trace::Trace;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match run() {
@@ -86,11 +91,12 @@ fn report(seed: u64, outcome: &world::Outcome) {
     let (digest, events) = outcome.digest;
     let counts = outcome.counts;
     println!(
-        "seed {seed}: trace {digest:08x} of {events} events, {:.1} s, {} jobs, {} of {} puts acknowledged, {} reads, {} states",
+        "seed {seed}: trace {digest:08x} of {events} events, {:.1} s, {} jobs, {} of {} puts acknowledged, {} by what a job began with, {} reads, {} states",
         outcome.simulated.as_secs_f64(),
         outcome.jobs,
         counts.acks,
         counts.puts,
+        counts.opened,
         counts.reads,
         counts.states
     );

@@ -23,6 +23,8 @@ struct State {
 pub(crate) struct Counts {
     pub(crate) puts: u64,
     pub(crate) acks: u64,
+    /// Of those, by the state that a job began with.
+    pub(crate) opened: u64,
     pub(crate) reads: u64,
     pub(crate) states: u64,
 }
@@ -42,6 +44,8 @@ struct History {
     token: Token,
     /// What a linearizable read that begins now must see at least.
     floor: u64,
+    /// Was a client told that it is there?
+    is_registered: bool,
     is_ending: bool,
     is_over: bool,
 }
@@ -65,17 +69,26 @@ impl Oracle {
     }
 
     pub(crate) fn registered(&self, job: JobId) {
-        self.state().jobs.entry(job).or_default();
+        self.state().history(job).is_registered = true;
+    }
+
+    /// Jobs that are there, or were, or may be.
+    pub(crate) fn begun(&self) -> Vec<JobId> {
+        self.state().those(|_| true)
     }
 
     pub(crate) fn jobs(&self) -> Vec<JobId> {
-        self.state().jobs.keys().copied().collect()
+        self.state().those(|history| history.is_registered)
     }
 
     /// Jobs that nobody has tried to end.
     pub(crate) fn lasting(&self) -> Vec<JobId> {
-        let state = self.state();
-        state.jobs.iter().filter(|(_, history)| !history.is_ending).map(|(job, _)| *job).collect()
+        self.state().those(|history| history.is_registered && !history.is_ending)
+    }
+
+    /// A first number was acknowledged without another proposal.
+    pub(crate) fn opened(&self) {
+        self.state().counts.opened += 1;
     }
 
     pub(crate) fn end_begins(&self, job: JobId) {
@@ -137,6 +150,10 @@ impl Oracle {
 }
 
 impl State {
+    fn those(&self, are: impl Fn(&History) -> bool) -> Vec<JobId> {
+        self.jobs.iter().filter(|(_, history)| are(history)).map(|(job, _)| *job).collect()
+    }
+
     fn history(&mut self, job: JobId) -> &mut History {
         self.jobs.entry(job).or_default()
     }

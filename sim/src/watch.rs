@@ -70,7 +70,7 @@ impl Watch {
         {
             self.compare_directory(shared, machine, (view.applied, &view.state));
         }
-        for job in shared.oracle.jobs() {
+        for job in shared.oracle.begun() {
             let Some(views) = coordinator.watch(job) else { continue };
             let view = views.borrow().clone();
             let now = (machine.runs(), view.applied);

@@ -74,6 +74,12 @@ impl Shared {
         (number <= self.plan.jobs as u64).then(|| JobId(number.into()))
     }
 
+    /// Some job that was given out before.
+    pub(crate) fn any_job(&self, drawn: u64) -> Option<JobId> {
+        let given = self.jobs.load(Ordering::Relaxed).min(self.plan.jobs as u64);
+        drawn.checked_rem(given).map(|before| JobId((before + 1).into()))
+    }
+
     fn heal(&self, job: JobId) {
         self.healed.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
     }

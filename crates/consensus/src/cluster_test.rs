@@ -1,6 +1,6 @@
 //! Whole clusters in one process.
 
-use muster_wire::JobId;
+use muster_wire::{Incarnation, JobId, MemberNumber, RaftId};
 
 use crate::directory::Registered;
 use crate::error::ProposeError;
@@ -231,6 +231,24 @@ async fn leadership_is_handed_over_without_a_lost_write() {
     nodes[2].put(JOB, 2).await.unwrap();
     assert_eq!(nodes[0].coordinator.leader(JOB).map(|leader| leader.member), Some(to));
     assert_eq!(nodes[0].numbers(JOB).await, [1, 2]);
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+/// Simulated, seed 3: the successor and all others were out of reach when the lead was given away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_was_handed_over_to_nobody_is_led_again() {
+    logs();
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes[0].put(JOB, 1).await.unwrap();
+    let group = nodes[0].coordinator.host.slot(JOB).unwrap().running().unwrap();
+    group.hand_over(RaftId::new(MemberNumber(9), Incarnation(0)).0).await.unwrap();
+    eventually("somebody takes the next write", || async { nodes[1].put(JOB, 2).await.ok() }).await;
+    assert_ne!(nodes[1].coordinator.leader(JOB).map(|leader| leader.member), Some(nodes[0].member()));
+    assert_eq!(nodes[2].numbers(JOB).await, [1, 2]);
     for node in nodes {
         node.kill().await;
     }

@@ -201,11 +201,16 @@ impl Queue {
         state: MutexGuard<'a, State>,
         wait: Option<Duration>,
     ) -> (MutexGuard<'a, State>, bool) {
-        let Some(wait) = wait else {
-            return (self.ready.wait(state).unwrap_or_else(PoisonError::into_inner), false);
-        };
-        let (state, timeout) = self.ready.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
-        (state, timeout.timed_out())
+        match wait {
+            None => (self.ready.wait(state).unwrap_or_else(PoisonError::into_inner), false),
+            // A wait for no time is a call to the kernel all the same.
+            Some(Duration::ZERO) => (state, true),
+            Some(wait) => {
+                let waited = self.ready.wait_timeout(state, wait);
+                let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                (state, timeout.timed_out())
+            }
+        }
     }
 
     /// Nothing more is taken in; what is there will be written.

@@ -6,16 +6,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::verdict::Verdict;
 
-/// A seed that takes longer hangs: a usual one takes seconds.
-const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks at a seed that runs.
 const LOOK: Duration = Duration::from_millis(5);
+/// A seed that still runs after so many looks hangs: a usual one takes seconds. While the checks are stopped, as seeds
+/// beside them may be, nobody looks, so that is not counted.
+const LOOKS: u32 = 60_000;
 /// Seeds between two lines about how far a long run is.
 const TOLD_EVERY: u64 = 250;
 
@@ -77,15 +78,11 @@ impl Program {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the checks run in real time, outside the product")]
 fn told(mut child: Child, seed: u64) -> anyhow::Result<Told> {
-    let start = Instant::now();
-    while child.try_wait()?.is_none() {
-        if start.elapsed() > PATIENCE {
-            child.kill()?;
-            return Ok(Told { line: String::new(), fault: Some(format!("seed {seed}: FAULT: it hangs")) });
-        }
-        thread::sleep(LOOK);
+    if !ends(&mut child)? {
+        child.kill()?;
+        child.wait()?;
+        return Ok(Told { line: String::new(), fault: Some(format!("seed {seed}: FAULT: it hangs")) });
     }
     let output = child.wait_with_output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -93,6 +90,17 @@ fn told(mut child: Child, seed: u64) -> anyhow::Result<Told> {
     let ended = format!("seed {seed}: FAULT: the simulation ended with {}", output.status);
     let fault = if output.status.success() { None } else { Some(fault.unwrap_or(ended)) };
     Ok(Told { line: text.lines().next().unwrap_or_default().to_owned(), fault })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the checks run in real time, outside the product")]
+fn ends(child: &mut Child) -> anyhow::Result<bool> {
+    for _ in 0..LOOKS {
+        if child.try_wait()?.is_some() {
+            return Ok(true);
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(false)
 }
 
 /// In memory where there is such a place.

@@ -188,7 +188,7 @@ impl<M: Machine> Host<M> {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let slots = tokio::select! {
-                _ = looks.tick() => self.awake_slots(),
+                _ = looks.tick() => self.look_at_all(),
                 jobs = self.wanted.take() => jobs.into_iter().filter_map(|job| self.slot(job)).collect(),
             };
             if self.is_out_of_time() {
@@ -198,6 +198,12 @@ impl<M: Machine> Host<M> {
             let due = self.leaderless(slots);
             stream::iter(due).for_each_concurrent(AT_ONCE, |slot| self.try_slot(slot)).await;
         }
+    }
+
+    fn look_at_all(&self) -> Vec<Arc<Slot<M>>> {
+        let slots = self.awake_slots();
+        self.offer_what_is_stuck(&slots);
+        slots
     }
 
     /// Those of these slots whose groups have no leader and whose next try is due.
@@ -245,7 +251,7 @@ async fn try_once<G: Machine>(group: &Group<G>, standing: &Standing) {
     }
 }
 
-fn next_try(now_ms: u64) -> u64 {
+pub(crate) fn next_try(now_ms: u64) -> u64 {
     now_ms + RETRY_MS + random::below(RETRY_JITTER_MS)
 }
 

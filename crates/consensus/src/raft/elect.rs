@@ -1,16 +1,23 @@
 //! Elections on evidence. The host decides when; pre-vote and the log decide who.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use muster_machine::Machine;
 use muster_wire::{MemberNumber, RaftId};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::TransferLeaderRequest;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::forward::after_call;
 use super::group::Group;
 use crate::error::ProposeError;
+
+/// The term of a lead that was given away, and since when.
+pub(super) struct GivenAway {
+    term: u64,
+    since: Instant,
+}
 
 impl<M: Machine> Group<M> {
     /// One try, if this replica votes. With `dead`, the promise to a leader on that member is dropped first; it is
@@ -71,6 +78,24 @@ impl<M: Machine> Group<M> {
 
     /// Hands the leadership over; whether it was taken is seen in the leader later.
     pub(crate) async fn hand_over(&self, to: u64) -> Result<(), ProposeError> {
+        self.note_given_away();
         self.raft.trigger().transfer_leader(to).await.map_err(|_| ProposeError::NotServing)
+    }
+
+    fn note_given_away(&self) {
+        let Some(term) = self.led_term() else { return };
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.as_ref().is_none_or(|given| given.term != term) {
+            *given = Some(GivenAway { term, since: self.clock.now() });
+        }
+    }
+
+    /// Was the lead that this replica still has given away that long ago? openraft never takes that back: such a leader
+    /// takes no entries any more.
+    pub(crate) fn is_stuck_since(&self, age: Duration) -> bool {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let since =
+            given.as_ref().filter(|given| self.led_term() == Some(given.term)).map(|given| given.since);
+        since.is_some_and(|since| self.clock.now().saturating_duration_since(since) >= age)
     }
 }

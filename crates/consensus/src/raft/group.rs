@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::birth::{self, OpeningEntries, SeedError, Seeded};
 use super::convert;
+use super::elect::GivenAway;
 use super::incoming::Pieces;
 use super::machine::StateMachine;
 use super::network::Wires;
@@ -105,6 +106,8 @@ pub(crate) struct Group<M: Machine> {
     trusted_until_ms: AtomicU64,
     /// The vote of a leader whose process is gone.
     deaf_to: Mutex<Option<VoteFor>>,
+    /// The lead that was given away last.
+    pub(super) given: Mutex<Option<GivenAway>>,
 }
 
 impl<M: Machine> Group<M> {
@@ -140,6 +143,7 @@ impl<M: Machine> Group<M> {
             contact_ms: AtomicU64::new(0),
             trusted_until_ms: AtomicU64::new(0),
             deaf_to: Mutex::new(None),
+            given: Mutex::new(None),
         })
     }
 
