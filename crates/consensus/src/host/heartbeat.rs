@@ -13,9 +13,6 @@ use crate::raft::group::Group;
 
 const HEARTBEAT: TaskKind = TaskKind::vital("group_heartbeat");
 const SLOT: Duration = Duration::from_millis(10);
-/// A leader whom everybody answered within so many heartbeats leaves the next one out: the lease lasts several times longer.
-/// A follower that does not answer, its disk being slow, needs to hear of its leader all the more.
-const FRESH_HEARTBEATS: u32 = 2;
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
     let host = host.clone();
@@ -27,12 +24,10 @@ impl<M: Machine> Host<M> {
     async fn beat(&self) {
         let mut ticks = tokio::time::interval(SLOT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let fresh = self.config.profile.timing().heartbeat() * FRESH_HEARTBEATS;
         loop {
             for bucket in self.buckets() {
                 ticks.tick().await;
-                let stale = bucket.iter().filter(|group| !group.heard_all_within(fresh));
-                stale.for_each(|group| beat_once(group));
+                bucket.iter().for_each(|group| beat_once(group));
             }
         }
     }

@@ -11,7 +11,7 @@ use muster_runtime::{Clock, TaskScope};
 use muster_wal::{GroupError, GroupKey, LogReader, Wal};
 use muster_wire::rpc::raft::{BirthSet, VoteFor};
 use muster_wire::{GroupId, JobId, MemberNumber, RaftId};
-use openraft::async_runtime::{Instant as _, WatchReceiver as _};
+use openraft::async_runtime::WatchReceiver as _;
 use openraft::{Config, Raft, RaftMetrics, ServerState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -167,15 +167,6 @@ impl<M: Machine> Group<M> {
     pub(crate) fn silence(&self) -> Duration {
         let now = self.clock.now().saturating_duration_since(self.epoch);
         now.saturating_sub(Duration::from_millis(self.contact_ms.load(Ordering::Relaxed)))
-    }
-
-    /// As the leader: has every other replica answered anything within this time?
-    pub(crate) fn heard_all_within(&self, time: Duration) -> bool {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let Some(answered) = &metrics.heartbeat else { return false };
-        let mut others = answered.iter().filter(|(id, _)| **id != self.me.0);
-        others.all(|(_, at)| at.as_ref().is_some_and(|at| at.elapsed() < time))
     }
 
     /// A leader's frame was accepted. The last frames of a process that is gone may come after the news of its end.
