@@ -93,10 +93,9 @@ async fn until_written(cluster: &Cluster, job: JobId, lost: usize) -> Duration {
     futures_util::future::select_all(writers).await.0
 }
 
-/// Every group has a writer at a survivor, which repeats a write until it is accepted; the longest that took is its gap.
-/// 1,000 written groups and a killed node.
-pub async fn many_groups(cluster: Cluster) -> anyhow::Result<()> {
-    let cluster = &cluster;
+/// 1,000 written groups and a killed node. Every group has a writer at a survivor, which repeats a write until it is
+/// accepted; the longest that took is its gap.
+pub async fn many_groups(cluster: &Cluster) -> anyhow::Result<()> {
     let jobs: Vec<JobId> = (0..GROUPS).map(|_| new_job()).collect();
     let all = &jobs;
     let created = load::of_number(32, GROUPS, |at| cluster.create(at % 3, all[at])).await;
@@ -139,7 +138,10 @@ async fn writer(cluster: &Cluster, (at, job): (usize, JobId), stop: Instant) -> 
         let put = || crate::calls::PutAt { within_ms: TRY_MS, ..put(job, 0, 0) };
         while let Err(error) = cluster.put(at, put()).await {
             let leader = cluster.leader(at, job).await;
-            anyhow::ensure!(begun.elapsed() < GIVE_UP, "job {job} takes no write: {error}; led by {leader:?}");
+            anyhow::ensure!(
+                begun.elapsed() < GIVE_UP,
+                "job {job} takes no write: {error}; led by {leader:?}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         longest = longest.max(begun.elapsed());

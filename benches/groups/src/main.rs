@@ -63,6 +63,6 @@ async fn one(name: &str) -> anyhow::Result<()> {
         "asleep" => rest::asleep(&Cluster::start(3, 600).await?).await,
         "evicted" => rest::evicted(Cluster::start(2, 3).await?).await,
         "failover" => failover::one_group(Cluster::start(10, 300).await?).await,
-        _ => failover::many_groups(Cluster::start(10, 300).await?).await,
+        _ => failover::many_groups(&Cluster::start(10, 300).await?).await,
     }
 }

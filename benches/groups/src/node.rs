@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use muster_consensus::directory::{MemberRemove, MemberState, MemberStatus};
-use muster_consensus::{ConsensusConfig, Consistency, Coordinator, InitialMember, Parts, Profile, RealStorage, identity};
+use muster_consensus::{
+    ConsensusConfig, Consistency, Coordinator, InitialMember, Parts, Profile, RealStorage, identity,
+};
 use muster_link::{LinkConfig, LinkParts, Links, Service, router};
 use muster_machine::Entry;
 use muster_runtime::{Clock, TaskScope};
@@ -67,16 +69,15 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<()> {
     let parts = LinkParts { listener, hello: ours, scope: scope.clone(), clock: clock.clone() };
     let links = Links::start(LinkConfig::default(), parts);
     let swim = Swim::start(swim_config(&identity, &args, &own)?, scope.clone(), clock.clone()).await?;
-    let parts =
-        Parts {
-            config: config(&args),
-            identity,
-            links: links.clone(),
-            swim,
-            storage: RealStorage::shared(),
-            scope: scope.clone(),
-            clock,
-        };
+    let parts = Parts {
+        config: config(&args),
+        identity,
+        links: links.clone(),
+        swim,
+        storage: RealStorage::shared(),
+        scope: scope.clone(),
+        clock,
+    };
     let coordinator = Coordinator::<Values>::start(parts).await?;
     coordinator.set_replace_after(seconds("BENCH_REPLACE_AFTER", 120));
     links.serve(router().merge(coordinator.service()).merge(service(&coordinator)).build());

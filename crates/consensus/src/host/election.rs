@@ -251,7 +251,7 @@ async fn try_once<G: Machine>(group: &Group<G>, standing: &Standing) {
     }
 }
 
-pub(crate) fn next_try(now_ms: u64) -> u64 {
+pub(super) fn next_try(now_ms: u64) -> u64 {
     now_ms + RETRY_MS + random::below(RETRY_JITTER_MS)
 }
 

@@ -21,7 +21,7 @@ use crate::raft::group::Group;
 use crate::status::View;
 
 /// A hand-over that is not taken within this is given up.
-pub(crate) const TAKEN_WITHIN: Duration = Duration::from_millis(500);
+pub(super) const TAKEN_WITHIN: Duration = Duration::from_millis(500);
 /// A job is left to its successor within this, or handed over without.
 const RELEASED_WITHIN: Duration = Duration::from_millis(500);
 /// A planned stop gives its leaderships away for so long; what is left is elected on evidence.
