@@ -14,6 +14,8 @@ pub struct View<M> {
     pub state: Arc<M>,
     /// Log index of the last applied entry.
     pub applied: u64,
+    /// The Raft term of that entry; 0 if nothing is applied, or if another node's replica told its state.
+    pub term: u64,
     /// Replicated time, ms since 1970.
     pub at_ms: u64,
     /// Stale reads: time since this replica last heard from its leader.
@@ -25,7 +27,7 @@ impl<M: Machine> View<M> {
     pub fn unborn(job: JobId) -> Self {
         let mut state = M::default();
         state.born(GroupId(0), job);
-        Self { state: Arc::new(state), applied: 0, at_ms: 0, age: Duration::ZERO }
+        Self { state: Arc::new(state), applied: 0, term: 0, at_ms: 0, age: Duration::ZERO }
     }
 
     /// The token that fenced commands must carry.

@@ -307,7 +307,7 @@ impl<M: Machine> Host<M> {
 fn view_of<M: Machine>(state: &GroupState) -> Result<View<M>, ProposeError> {
     let machine = M::restore(&state.state).map_err(|error| ProposeError::Fatal(error.to_string()))?;
     let age = Duration::from_millis(state.age_ms);
-    Ok(View { state: Arc::new(machine), applied: state.applied, at_ms: state.at_ms, age })
+    Ok(View { state: Arc::new(machine), applied: state.applied, term: 0, at_ms: state.at_ms, age })
 }
 
 /// A view as another node is given it.

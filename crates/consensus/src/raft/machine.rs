@@ -114,6 +114,7 @@ fn view_of<M: Machine>(replica: &Replica<M>, applied: Option<LogId>) -> View<M> 
     View {
         state: Arc::new(replica.machine().clone()),
         applied: applied.map_or(0, |at| at.index),
+        term: applied.map_or(0, |at| at.leader_id.term),
         at_ms: replica.at_ms(),
         age: Duration::ZERO,
     }

@@ -17,6 +17,8 @@ use super::{DriverConfig, Next};
 
 const SOON: Duration = Duration::from_secs(20);
 const JOB: JobId = JobId(7);
+/// No leader of these tests has a later term.
+const TERM: u64 = 99;
 
 #[derive(Clone, Default)]
 struct Nothing;
@@ -49,7 +51,11 @@ fn unimplemented_table() -> &'static Table<Nothing> {
 }
 
 fn view(applied: u64) -> View<Nothing> {
-    View { state: Arc::new(Nothing), applied, at_ms: 0, age: Duration::ZERO }
+    view_of(applied, TERM)
+}
+
+fn view_of(applied: u64, term: u64) -> View<Nothing> {
+    View { state: Arc::new(Nothing), applied, term, at_ms: 0, age: Duration::ZERO }
 }
 
 /// A stand-in for the coordinator.
@@ -69,7 +75,10 @@ impl Fake {
     }
 
     fn apply(&self, applied: u64) {
-        self.views.lock().unwrap().as_ref().unwrap().send_replace(view(applied));
+        self.show(view(applied));
+    }
+    fn show(&self, view: View<Nothing>) {
+        self.views.lock().unwrap().as_ref().unwrap().send_replace(view);
     }
 
     fn replace_views(&self, applied: u64) {
@@ -172,6 +181,18 @@ async fn a_led_job_is_run_at_once_and_at_each_change() {
     assert_eq!(bench.next().await, (3, 1));
     bench.fake.apply(2);
     assert_eq!(bench.next().await, (3, 2));
+}
+
+#[tokio::test]
+async fn a_new_leader_acts_only_once_it_knows_what_the_last_one_did() {
+    let mut bench = bench(slow(), |_| Next::Idle, false);
+    bench.fake.show(view_of(1, 2));
+    bench.fake.lead(&[(JOB, 3)]);
+    bench.until(|bench| bench.job_tasks() == 1).await;
+    bench.fake.show(view_of(2, 2));
+    tokio::task::yield_now().await;
+    bench.fake.show(view_of(3, 3));
+    assert_eq!(bench.next().await, (3, 3));
 }
 
 #[tokio::test]

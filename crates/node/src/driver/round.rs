@@ -68,12 +68,20 @@ pub(super) struct Led {
 /// Drives one job with every reconciler at once, each of them one run at a time. Never ends by itself.
 pub(super) async fn drive<M: Machine>(plan: &Plan<M>, led: &Led) {
     loop {
-        if let Some(views) = plan.groups.watch(led.job) {
+        if let Some(mut views) = plan.groups.watch(led.job)
+            && knows_all(&mut views, led.term).await
+        {
             Round::new(plan, led, views).go().await;
         }
         // The replica is not loaded (any more) here; it will be, or the leadership goes.
         tokio::time::sleep(plan.config.rest).await;
     }
+}
+
+/// Waits until an entry of the leader's own term is applied: before that it may not know the last steps of who led before
+/// it, for instance that the job was left to it. False when the replica's views end.
+async fn knows_all<M: Machine>(views: &mut watch::Receiver<View<M>>, term: u64) -> bool {
+    views.wait_for(|view| view.term >= term).await.is_ok()
 }
 
 /// A run that is waiting for something, with the number of its reconciler.
