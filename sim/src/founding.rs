@@ -1,14 +1,14 @@
 //! How jobs begin: mostly as the tiers begin them, with the first write in the registration; some are only registered.
 
-use muster_consensus::{ProposeError, RegisterJob, Registered, View};
-use muster_machine::Entry;
+use muster_consensus::{ProposeError, RegisterJob, Registered};
+use muster_machine::{Entry, Reason};
 use muster_wire::job::Digest;
 use muster_wire::{JobId, MemberNumber, Token};
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::clients::{CALL, Client, PATIENCE, PAUSE, REPLICAS};
-use crate::ledger::{self, How, Ledger};
+use crate::ledger::{self, How};
 
 impl Client {
     /// Begins a job; one that somebody else has begun now and then, as when a submission is sent to two nodes.
@@ -36,49 +36,49 @@ impl Client {
         let number = self.shared.oracle.put_begins(job, how);
         let made = ledger::put(job, (number, how), self.request(), self.node.clock.unix_ms());
         let Ok(entry) = made else { return };
-        let Some(view) = self.until_registered(job, Some(&entry)).await else { return };
+        let Some(registered) = self.until_registered(job, Some(&entry)).await else { return };
         self.shared.oracle.registered(job);
-        let place = view.and_then(|view| self.first_place(job, number, &view));
-        let outcome = match place {
-            Some(place) => Some(self.judge(job, number, Ok(place))),
-            None => self.write_entry(job, number, entry).await,
+        let outcome = match registered {
+            Registered::New { opened: true, .. } => Some(self.opened(job, (number, registered)).await),
+            _ => self.write_entry(job, number, entry).await,
         };
         if let (How::Leading, Some(Ok(place))) = (how, outcome) {
             self.leads.insert(job, Token(place));
         }
     }
 
-    /// Where the number is in what the job began with; `None` if the group began otherwise.
-    fn first_place(&self, job: JobId, number: u64, view: &View<Ledger>) -> Option<u64> {
-        self.shared.oracle.observe(job, "a founder", &view.state);
-        let at = view.state.numbers.iter().position(|there| *there == number)?;
+    /// The directory's word is the acknowledgement: the number is the job's first, whatever happens. Now and then the state
+    /// that it begins with is asked for, as managers do.
+    async fn opened(&mut self, job: JobId, (number, registered): (u64, Registered)) -> Result<u64, Reason> {
         self.shared.oracle.opened();
-        Some(at as u64 + 1)
+        let outcome = self.judge(job, number, Ok(1));
+        if self.rng.random()
+            && let Some(view) = self.node.coordinator.founded(job, registered, CALL).await
+        {
+            self.shared.oracle.observe(job, "a founder", &view.state);
+        }
+        outcome
     }
 
-    /// What the registration came to, and the state that the job began with; `None` if nobody knows.
-    async fn until_registered(&self, job: JobId, entry: Option<&Entry>) -> Option<Option<View<Ledger>>> {
+    /// What the registration came to; `None` if nobody knows.
+    async fn until_registered(&self, job: JobId, entry: Option<&Entry>) -> Option<Registered> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until && !self.shared.is_healing() {
-            if let Ok((registered, view)) = self.register_once(job, entry).await {
+            if let Ok(registered) = self.register_once(job, entry).await {
                 self.note_registered(job, &registered);
-                return Some(view);
+                return Some(registered);
             }
             sleep(PAUSE).await;
         }
         None
     }
 
-    async fn register_once(
-        &self,
-        job: JobId,
-        entry: Option<&Entry>,
-    ) -> Result<(Registered, Option<View<Ledger>>), ProposeError> {
+    async fn register_once(&self, job: JobId, entry: Option<&Entry>) -> Result<Registered, ProposeError> {
         let coordinator = &self.node.coordinator;
         let call = registration(job, coordinator.me().member);
         match entry {
             Some(entry) => coordinator.found(call, entry, CALL).await,
-            None => coordinator.register(call, CALL).await.map(|registered| (registered, None)),
+            None => coordinator.register(call, CALL).await,
         }
     }
 
@@ -102,5 +102,6 @@ fn registration(job: JobId, proposer: MemberNumber) -> RegisterJob {
         avoid: vec![],
         replication: REPLICAS,
         retired: None,
+        opening: None,
     }
 }

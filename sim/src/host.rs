@@ -20,7 +20,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::disk::SimDisk;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::plan::Plan;
 use crate::world::Shared;
 
@@ -201,6 +201,7 @@ pub(crate) async fn start(machine: &Arc<Machine>, plan: &Plan) -> anyhow::Result
     std::fs::write(machine.dir.join(WAL_DIR).join("here"), b"the log is on the simulated disk")?;
     let parts = Parts { config, identity, links, swim, storage, scope: scope.clone(), clock: clock.clone() };
     let coordinator = Coordinator::start(parts).await?;
+    coordinator.set_summarizer(Arc::new(ledger::summary));
     coordinator.set_replace_after(plan.replace_after);
     machine.serve(&coordinator);
     Ok(Node { coordinator, scope, clock, seed, machine: machine.clone() })

@@ -2,6 +2,7 @@
 //! takes the lead puts a number, too; its place is the token under which its fenced puts must come.
 
 use imbl::Vector;
+use muster_consensus::directory::JobSummary;
 use muster_machine::{Apply, Entry, Machine, Outcome, Reason, Retired, Stamp, Table, command_table, fence};
 use muster_wire::job::JobStatus;
 use muster_wire::{CodecError, JobId, RequestId, Token};
@@ -148,4 +149,18 @@ pub(crate) fn put(
 
 pub(crate) fn end(job: JobId, request: RequestId, at_ms: u64) -> anyhow::Result<Entry> {
     Ok(Entry::new(job, Token(0), at_ms).with(&End {})?.for_request(request))
+}
+
+/// What the directory is told of a job, once: that its group has begun.
+pub(crate) fn summary(ledger: &Ledger) -> JobSummary {
+    JobSummary {
+        status: JobStatus::Running,
+        version: 1,
+        token: ledger.token(),
+        progress_percent: 0,
+        created_at_ms: 0,
+        started_at_ms: None,
+        finished_at_ms: None,
+        delivered: false,
+    }
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use muster_wire::{Incarnation, JobId, MemberNumber, RaftId};
+use muster_wire::job::JobStatus;
+use muster_wire::rpc::raft::{BirthSet, GroupFrame, RaftPreVote, RaftVote, VoteFor};
+use muster_wire::{GroupId, Incarnation, JobId, MemberNumber, RaftId};
 
 use crate::directory::Registered;
+use crate::directory::testing::summary;
 use crate::error::ProposeError;
 use crate::status::Consistency;
 use crate::testing::cluster::{CALL, SOON, Site, eventually};
@@ -12,14 +15,8 @@ use crate::testing::ledger::end;
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0001);
 
-fn logs() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
-    drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_takes_writes_at_every_node_and_every_node_reads_them() {
-    logs();
     let site = Site::of(3);
     let nodes = site.nodes().await;
     assert!(matches!(nodes[0].register(JOB).await.unwrap(), Registered::New { .. }));
@@ -36,7 +33,6 @@ async fn a_job_takes_writes_at_every_node_and_every_node_reads_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_leader_is_replaced_and_no_acknowledged_write_is_lost() {
-    logs();
     let site = Site::of(3);
     let mut nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();
@@ -67,7 +63,6 @@ async fn a_killed_leader_is_replaced_and_no_acknowledged_write_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_jobs_leader_is_known_when_its_registration_returns() {
-    logs();
     let site = Site::of(3);
     let nodes = site.nodes().await;
     let node = &nodes[1];
@@ -85,18 +80,18 @@ async fn a_new_jobs_leader_is_known_when_its_registration_returns() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_begins_with_the_entry_that_it_is_registered_with_and_keeps_it() {
-    logs();
     let site = Site::of(3);
     let mut nodes = site.nodes().await;
     let founder = nodes.remove(0);
-    let (registered, view) = founder.found(JOB, 7).await;
-    assert!(matches!(registered, Registered::New { .. }), "{registered:?}");
-    assert!(view.unwrap().state.numbers.iter().eq(&[7]));
+    let registered = founder.found(JOB, 7).await;
+    assert!(matches!(registered, Registered::New { opened: true, .. }), "{registered:?}");
+    let view = founder.coordinator.founded(JOB, registered, CALL).await.unwrap();
+    assert!(view.state.numbers.iter().eq(&[7]));
     let status = founder.coordinator.group(JOB).unwrap();
     assert_eq!(status.last_log, Some(1), "the group's members, then the entry");
-    assert_eq!(founder.coordinator.host.ground.openings.get(JOB), None);
-    let (registered, view) = nodes[0].found(JOB, 8).await;
-    assert!(matches!(registered, Registered::Known { .. }) && view.is_none(), "{registered:?}");
+    let again = nodes[0].found(JOB, 8).await;
+    assert!(matches!(again, Registered::Known { .. }), "{again:?}");
+    assert!(nodes[0].coordinator.founded(JOB, again, CALL).await.is_none());
     founder.kill().await;
     assert_eq!(nodes[0].numbers(JOB).await, [7]);
     for node in nodes {
@@ -104,9 +99,72 @@ async fn a_job_begins_with_the_entry_that_it_is_registered_with_and_keeps_it() {
     }
 }
 
+/// The founder is gone before anybody can have heard of the group from it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_directory_has_taken_is_read_and_kept_wherever_and_however_early_one_asks() {
+    let site = Site::of(3);
+    let mut nodes = site.nodes().await;
+    let founder = nodes.remove(2);
+    for at in 0..10 {
+        let job = JobId(JOB.0 + at);
+        assert!(matches!(founder.found(job, 7).await, Registered::New { opened: true, .. }));
+        assert_eq!(nodes[at as usize % 2].numbers(job).await, [7]);
+    }
+    let last = JobId(JOB.0 + 10);
+    founder.found(last, 7).await;
+    founder.kill().await;
+    assert_eq!(nodes[0].put(last, 8).await.unwrap(), 2);
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+/// A frame that arrives before the directory's news of its group makes a replica, unless that would begin without its entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_replica_is_made_for_a_frame_without_the_opening_of_its_group() {
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    let (asker, asked) = (&nodes[0].coordinator.host, &nodes[1].coordinator.host);
+    for (job, has_opening) in [(JobId(1), true), (JobId(2), false)] {
+        let ask = early_vote((nodes[0].member(), nodes[1].member()), job, has_opening);
+        drop(asker.peers().call(nodes[1].member(), &RaftPreVote { ask }, CALL).await);
+        assert_eq!(asked.slot(job).is_none(), has_opening);
+    }
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
+fn early_vote((from, to): (MemberNumber, MemberNumber), job: JobId, has_opening: bool) -> RaftVote {
+    let of = |member| RaftId::new(member, Incarnation(0));
+    let frame = GroupFrame {
+        group: GroupId(1_000_000),
+        job,
+        target: of(to),
+        sender: of(from),
+        set_index: 1_000_000,
+        birth: Some(BirthSet { proposer: from, replicas: vec![from, to], has_opening }),
+    };
+    let vote = VoteFor { term: 2, node: of(from).0, committed: false };
+    RaftVote { frame, vote, last: None, transfer: false }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_directory_lets_an_opening_go_when_its_group_has_it() {
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    nodes[0].found(JOB, 7).await;
+    let has_opening = || nodes[0].coordinator.directory().job(JOB).unwrap().opening.is_some();
+    assert!(has_opening());
+    nodes[0].coordinator.set_summarizer(std::sync::Arc::new(|_| summary(1, JobStatus::Running)));
+    eventually("the opening is let go", || async { (!has_opening()).then_some(()) }).await;
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_proposers_of_one_job_get_one_group() {
-    logs();
     let site = Site::of(3);
     let nodes = site.nodes().await;
     let (one, other) = tokio::join!(nodes[0].register(JOB), nodes[1].register(JOB));
@@ -122,7 +180,6 @@ async fn two_proposers_of_one_job_get_one_group() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retired_job_leaves_nothing_behind() {
-    logs();
     let site = Site::of(3);
     let nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();
@@ -149,7 +206,6 @@ async fn a_retired_job_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_of_one_serves_alone_and_again_after_a_restart() {
-    logs();
     let site = Site::of(1);
     let node = site.nodes().await.remove(0);
     node.register(JOB).await.unwrap();
@@ -164,7 +220,6 @@ async fn a_cluster_of_one_serves_alone_and_again_after_a_restart() {
 /// A node that was away longer than the log is kept gets a snapshot.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_was_away_is_caught_up_by_a_snapshot() {
-    logs();
     let site = Site::of(3);
     let mut nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();
@@ -196,7 +251,6 @@ async fn a_node_that_was_away_is_caught_up_by_a_snapshot() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fourth_node_joins_reads_without_a_replica_and_gets_jobs() {
-    logs();
     let site = Site::of(3);
     let mut nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();
@@ -223,7 +277,6 @@ async fn a_fourth_node_joins_reads_without_a_replica_and_gets_jobs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_is_handed_over_without_a_lost_write() {
-    logs();
     let site = Site::of(3);
     let nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();
@@ -241,7 +294,6 @@ async fn leadership_is_handed_over_without_a_lost_write() {
 /// Simulated, seed 3: nobody else could be reached when the lead was given away. The others soon sleep again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_that_was_handed_over_to_nobody_is_led_again() {
-    logs();
     let site = Site::of(3).resting(Duration::from_millis(100), SOON);
     let nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();
@@ -261,7 +313,6 @@ async fn a_group_that_was_handed_over_to_nobody_is_led_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_jobs_of_a_dead_node_are_all_led_again() {
-    logs();
     let site = Site::of(3);
     let mut nodes = site.nodes().await;
     let jobs: Vec<JobId> = (0..100).map(|at| JobId(JOB.0 + at)).collect();
@@ -282,7 +333,6 @@ async fn a_hundred_jobs_of_a_dead_node_are_all_led_again() {
 /// Raft replicates before its own flush: after a power cut the leader may lack an entry that the others acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_lost_its_unflushed_tail_never_reuses_an_acknowledged_log_id() {
-    logs();
     let site = Site::of(3);
     let nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();
@@ -327,7 +377,6 @@ fn cut_tail(dir: &std::path::Path, group: u64, last: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_members_replicas_move_to_a_spare_and_its_own_copy_goes_when_it_is_back() {
-    logs();
     let site = Site::of(4);
     let mut nodes = site.nodes().await;
     nodes[0].register(JOB).await.unwrap();

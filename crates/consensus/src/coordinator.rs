@@ -114,35 +114,51 @@ impl<M: Machine> Coordinator<M> {
     /// Registers a job with the directory. When this node is the proposer, the job's group runs here before this
     /// returns. `Busy` when the members are full, or this node's log or disk.
     pub async fn register(&self, job: RegisterJob, within: Duration) -> Result<Registered, ProposeError> {
-        self.register_until(job, self.deadline(within)).await
+        let deadline = self.deadline(within);
+        let (id, written) = (job.job, self.register_at(job, deadline).await?);
+        self.host.await_birth(&written, deadline, id).await?;
+        Ok(written.0)
     }
 
-    /// Like [`Coordinator::register`]; a new job's group begins with this entry, which saves a round of replication. With
-    /// it the state in which that is applied, where there is such a state in time: whether it was refused, or another
-    /// leader began otherwise, shows there. Without, the entry may still be applied, and is to be proposed again.
+    /// Like [`Coordinator::register`], with the entry that a new job's group begins with. Where the directory has taken it
+    /// (`opened`), this returns before the group is born: the job is as durable as its registration, every replica is born
+    /// with the entry, and no read sees a state without it. The caller makes sure that an empty group does not refuse it.
     pub async fn found(
         &self,
         job: RegisterJob,
         entry: &Entry,
         within: Duration,
-    ) -> Result<(Registered, Option<View<M>>), ProposeError> {
-        let (id, deadline) = (job.job, self.deadline(within));
-        let _kept = self.host.ground.openings.keep(id, encoded(entry)?);
-        match self.register_until(job, deadline).await? {
-            new @ Registered::New { .. } => Ok((new, self.host.opened_view(id, deadline).await)),
-            known => Ok((known, None)),
+    ) -> Result<Registered, ProposeError> {
+        let deadline = self.deadline(within);
+        let opening = Some(encoded(entry)?);
+        let (id, written) = (job.job, self.register_at(RegisterJob { opening, ..job }, deadline).await?);
+        if !matches!(written.0, Registered::New { opened: true, .. }) {
+            self.host.await_birth(&written, deadline, id).await?;
         }
+        Ok(written.0)
     }
 
-    async fn register_until(&self, job: RegisterJob, deadline: Instant) -> Result<Registered, ProposeError> {
+    /// The state that a job begins with, once its group is led: after [`Coordinator::found`] by this node. `None`: it leads
+    /// elsewhere, or is not born in time.
+    pub async fn founded(&self, job: JobId, registered: Registered, within: Duration) -> Option<View<M>> {
+        let Registered::New { group, opened: true } = registered else { return None };
+        let deadline = self.deadline(within);
+        self.host.await_birth(&(registered, group.0), deadline, job).await.ok()?;
+        self.host.opened_view(job, deadline).await
+    }
+
+    /// What a registration came to, and at which index of the directory.
+    async fn register_at(
+        &self,
+        job: RegisterJob,
+        deadline: Instant,
+    ) -> Result<(Registered, u64), ProposeError> {
         self.host.admit_job().await?;
         let entry = Entry::new(DIRECTORY_JOB, Token(0), self.host.clock().unix_ms());
         let entry = entry.with(&job).map_err(|error| ProposeError::Fatal(error.to_string()))?;
         let written = self.host.directory.write(&entry, deadline).await?;
-        let registered = written.reply.reply::<Registered>(0).map_err(rejected)?;
         crash_point("job.registered");
-        self.host.await_birth(&registered, deadline, job.job).await?;
-        Ok(registered)
+        Ok((written.reply.reply::<Registered>(0).map_err(rejected)?, written.index))
     }
 
     /// Proposes at the job's leader, wherever it is. `Ok` means committed and applied; the reply may hold rejections.

@@ -27,7 +27,6 @@ use crate::host::peers::Peers;
 use crate::host::steward::Steward;
 use crate::host::{Host, serve};
 use crate::identity::WAL_DIR;
-use crate::raft::birth::OpeningEntries;
 use crate::raft::group::{Ground, Group, Opening};
 use crate::raft::settings::Settings;
 
@@ -128,7 +127,6 @@ async fn assemble<M: Machine>(
         clock: parts.clock,
         in_flight: config.in_flight_per_group,
         lease: config.profile.timing().lease(),
-        openings: OpeningEntries::default(),
     };
     let directory = open_directory(&ground, &membership).await?;
     let host = Host::<M>::new(config.clone(), ground, directory.clone());
@@ -161,7 +159,7 @@ async fn open_directory(ground: &Ground, membership: &Membership) -> Result<Dire
     let me = RaftId::new(membership.me, Incarnation(0));
     let opening = Opening { group: GroupId(0), job: DIRECTORY_JOB, me, set_index: 0, birth: None };
     let group =
-        Group::open(ground, opening).await.map_err(|error| StartError::Directory(error.to_string()))?;
+        Group::open(ground, opening, None).await.map_err(|error| StartError::Directory(error.to_string()))?;
     if membership.founder {
         let voters = membership.members.iter().filter(|member| Membership::is_initial_voter(member.number));
         let voters: BTreeSet<RaftId> =

@@ -124,7 +124,7 @@ impl Gate {
     /// The job as applied here, or as read elsewhere when this gate has no replica of it.
     pub async fn view(&self, job: JobId) -> Result<View<GateJob>, ProposeError> {
         let local = self.coordinator.watch(job).map(|views| views.borrow().clone());
-        match local {
+        match local.filter(|view| view.state.record.is_some()) {
             Some(view) => Ok(view),
             None => self.read(job, Consistency::Linearizable).await,
         }

@@ -203,6 +203,7 @@ async fn registered_only(gate: &TestGate, key: &str) -> JobId {
         avoid: vec![],
         replication: 3,
         retired: None,
+        opening: None,
     };
     gate.node.node.coordinator.register(call.clone(), SOON).await.unwrap();
     call.job

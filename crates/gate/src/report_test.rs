@@ -20,7 +20,7 @@ fn reporter(dc_token: u64, manager_token: u64) -> Reporter {
 }
 
 fn view(bench: &Bench) -> View<GateJob> {
-    View { state: bench.job().clone().into(), applied: 1, at_ms: START_MS, age: Duration::ZERO }
+    View { state: bench.job().clone().into(), applied: 1, term: 1, at_ms: START_MS, age: Duration::ZERO }
 }
 
 fn progress(workflows: Vec<WorkflowSummary>) -> ReportProgress {

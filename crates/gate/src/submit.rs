@@ -1,23 +1,24 @@
-//! Accepts a submission: registration at the directory, then one entry that makes the job survive whatever dies.
+//! Accepts a submission: the directory takes it with the registration, and the job's group is born with it afterwards.
 //!
 //! ```text
-//!   register ─┬─ new ───────────────▶ bundle ─┬─ committed ─▶ 201
-//!             ├─ known, same body ─▶ read ─┬─ submitted ─────▶ 200, replayed
-//!             │                            └─ not yet ──▶ bundle with this body
-//!             ├─ gone ──────────────▶ 200 from the directory; void: once more
+//!   register ─┬─ new, opened ───────────────────────────────▶ 201
+//!             ├─ new, no room for its opening ─▶ bundle ────▶ 201
+//!             ├─ known, same body ─▶ read ─┬─ submitted ────▶ 200, replayed; 201 if it is this request's own job
+//!             │                            └─ not yet ──────▶ bundle with this body
+//!             ├─ gone ──────────────▶ 200 from the directory; void: once more, as another job
 //!             └─ another body ──────▶ 409
 //! ```
 
 use std::time::Duration;
 
 use muster_consensus::{Consistency, ProposeError, RegisterJob, Registered, View};
-use muster_machine::{Entry, EntryReply, Reason};
+use muster_machine::{Entry, EntryReply, Reason, Replica};
 use muster_node::http::{Answer, Problem};
 use muster_runtime::{Backoff, crash_point, random};
 use muster_swim::State;
 use muster_wire::api::Submitted;
 use muster_wire::job::JobStatus;
-use muster_wire::{CodecError, JobId, MemberNumber, Token};
+use muster_wire::{CodecError, GroupId, JobId, MemberNumber, Token};
 
 use crate::admission::Admitted;
 use crate::gate::Gate;
@@ -44,10 +45,20 @@ pub enum Accepted {
 /// What one step of a submission came to.
 enum Step {
     Done(Accepted),
-    /// Ask the directory again.
+    /// Ask the directory again, for another job.
     Again,
     /// Ask again, and say this if there is no time left.
     Unsure(Problem),
+}
+
+impl Step {
+    /// A job that an earlier try of this request has made is new to the client.
+    fn made_here(self, mine: bool) -> Self {
+        match self {
+            Self::Done(Accepted::Replayed(submitted)) if mine => Self::Done(Accepted::New(submitted)),
+            other => other,
+        }
+    }
 }
 
 /// Accepts a submission. Repeats of a key are safe at any gate, at any time: one that takes long is answered before the
@@ -62,10 +73,12 @@ pub async fn submit(gate: &Gate, admitted: &Admitted) -> Answer<Accepted> {
 async fn try_often(gate: &Gate, admitted: &Admitted) -> Answer<Accepted> {
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
     let mut problem = Problem::unavailable("no_quorum", "the job could not be registered in time; ask again");
+    // One id for all tries: a try whose answer was lost may have made the job.
+    let mut job = new_id(gate);
     while backoff.tries() < TRIES_MAX {
-        match attempt(gate, admitted).await.or_else(unless_worth_a_retry)? {
+        match attempt(gate, admitted, job).await.or_else(unless_worth_a_retry)? {
             Step::Done(accepted) => return Ok(accepted),
-            Step::Again => {}
+            Step::Again => job = new_id(gate),
             Step::Unsure(why) => problem = why,
         }
         tokio::time::sleep(backoff.next_delay()).await;
@@ -112,37 +125,45 @@ fn unless_worth_a_retry(failed: Failed) -> Answer<Step> {
     }
 }
 
-async fn attempt(gate: &Gate, admitted: &Admitted) -> Result<Step, Failed> {
-    let call = registration(gate, admitted);
-    let job = call.job;
-    let entry = bundle_entry(gate, admitted, (job, Token(1), true))?;
-    let (registered, view) = gate.coordinator.found(call, &entry, gate.config.request_timeout).await?;
-    match registered {
-        Registered::New { .. } => founded(gate, admitted, (job, view)).await,
-        Registered::Known { job, digest_equal: true, .. } => resume(gate, admitted, job).await,
+async fn attempt(gate: &Gate, admitted: &Admitted, job: JobId) -> Result<Step, Failed> {
+    let opening = bundle_entry(gate, admitted, (job, Token(1), true))?;
+    ensure_taken(job, &opening)?;
+    let call = registration(gate, admitted, job);
+    match gate.coordinator.found(call, &opening, gate.config.request_timeout).await? {
+        Registered::New { opened, .. } => begun(gate, admitted, (job, opened)).await,
+        Registered::Known { job: known, digest_equal: true, .. } => {
+            resume(gate, admitted, known).await.map(|step| step.made_here(known == job))
+        }
         Registered::Gone { status: JobStatus::Void, .. } => Ok(Step::Again),
         Registered::Gone { job, status, digest_equal: true } => Ok(Step::Done(purged(job, status))),
         Registered::Known { job, .. } | Registered::Gone { job, .. } => Err(Failed::Answer(other_body(job))),
     }
 }
 
-/// A new job, whose group has begun with its submission, unless something came in between.
-async fn founded(
-    gate: &Gate,
-    admitted: &Admitted,
-    (job, view): (JobId, Option<View<GateJob>>),
-) -> Result<Step, Failed> {
-    let submission = view.and_then(|view| view.state.submission.clone());
-    if submission.is_none_or(|submission| submission.digest != admitted.digest) {
+/// A new job: with the directory's word for its opening it is accepted.
+async fn begun(gate: &Gate, admitted: &Admitted, (job, opened): (JobId, bool)) -> Result<Step, Failed> {
+    if !opened {
         return bundle(gate, admitted, (job, Token(1))).await;
     }
     crash_point("gate.accepted");
     Ok(Step::Done(Accepted::New(answer(job, JobStatus::Submitted, CREATED))))
 }
 
-fn registration(gate: &Gate, admitted: &Admitted) -> RegisterJob {
+/// An empty group takes the opening: the answer goes out before any replica applies it.
+fn ensure_taken(job: JobId, opening: &Entry) -> Result<(), Failed> {
+    let bytes = opening.encode().map_err(|error| Failed::Answer(Problem::internal(error.to_string())))?;
+    let reply = Replica::<GateJob>::born(GroupId(0), job).apply(1, &bytes);
+    let reply = reply.map_err(|error| Failed::Answer(Problem::internal(error.to_string())))?;
+    reply.rejection().map_or(Ok(()), |reason| Err(refused(reason)))
+}
+
+fn new_id(gate: &Gate) -> JobId {
+    JobId::new(gate.clock.unix_ms(), random::bits128())
+}
+
+fn registration(gate: &Gate, admitted: &Admitted, job: JobId) -> RegisterJob {
     RegisterJob {
-        job: JobId::new(gate.clock.unix_ms(), random::bits128()),
+        job,
         key: admitted.key.clone(),
         digest: admitted.digest,
         name: admitted.spec.name.clone(),
@@ -151,6 +172,7 @@ fn registration(gate: &Gate, admitted: &Admitted) -> RegisterJob {
         avoid: held_dead(gate),
         replication: gate.config.replication,
         retired: None,
+        opening: None,
     }
 }
 
@@ -230,18 +252,22 @@ fn accepted(job: JobId, reply: &EntryReply) -> Accepted {
 }
 
 /// Another gate may have been quicker with the same body.
-async fn settle_refused(gate: &Gate, admitted: &Admitted, refused: (JobId, &Reason)) -> Result<Step, Failed> {
-    let (job, reason) = refused;
+async fn settle_refused(
+    gate: &Gate,
+    admitted: &Admitted,
+    (job, reason): (JobId, &Reason),
+) -> Result<Step, Failed> {
     let view = gate.read(job, Consistency::Linearizable).await?;
     let known = view.state.submission.as_ref().map(|submission| submission.digest);
     match known {
         Some(digest) if digest == admitted.digest => Ok(Step::Done(replayed(&view))),
         Some(_) => Err(Failed::Answer(other_body(job))),
-        None => Err(Failed::Answer(Problem::conflict(
-            "conflict",
-            format!("the submission was refused: {reason}"),
-        ))),
+        None => Err(refused(reason)),
     }
+}
+
+fn refused(reason: &Reason) -> Failed {
+    Failed::Answer(Problem::conflict("conflict", format!("the submission was refused: {reason}")))
 }
 
 fn other_body(job: JobId) -> Problem {

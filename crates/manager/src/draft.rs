@@ -98,7 +98,7 @@ mod tests {
     use std::time::Duration;
 
     fn view(world: &World) -> View<ManagerJob> {
-        View { state: world.state().clone().into(), applied: 9, at_ms: 0, age: Duration::ZERO }
+        View { state: world.state().clone().into(), applied: 9, term: 1, at_ms: 0, age: Duration::ZERO }
     }
 
     #[test]

@@ -331,6 +331,7 @@ async fn a_registration_without_a_submission_becomes_void() {
         avoid: Vec::new(),
         replication: 1,
         retired: None,
+        opening: None,
     };
     while coordinator.register(register.clone(), SOON).await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;

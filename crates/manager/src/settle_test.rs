@@ -11,6 +11,7 @@ fn settled(world: &mut World) -> Vec<u16> {
     let view = View {
         state: world.state().clone().into(),
         applied: 0,
+        term: 0,
         at_ms: world.replica.at_ms(),
         age: Duration::ZERO,
     };

@@ -6,6 +6,10 @@ pub const KEY_BYTES_MAX: usize = 256;
 pub(super) const NAME_BYTES_MAX: usize = 128;
 /// All labels of a job, keys and values, in bytes.
 pub const LABEL_BYTES_MAX: usize = 2048;
+/// The longest opening that the directory takes, in bytes.
+pub const OPENING_BYTES_MAX: usize = 32 * 1024;
+/// Openings that no group has committed yet, all together, in bytes.
+pub const OPENINGS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Keys of finished jobs are kept at least so long.
 pub const KEY_KEEP_MS_MIN: u64 = 3_600_000;
 /// Keys of so many last finished jobs are kept, however old.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use muster_wire::job::{Digest, JobStatus};
 use muster_wire::{CodecError, GroupId, Incarnation, JobId, MemberNumber, RaftId, Token};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ struct FrozenJob(
     FrozenSet,
     Option<FrozenSummary>,
     u64,
+    Option<Bytes>,
 );
 
 /// Replicas, plan (out, into), set index, highest incarnation.
@@ -87,6 +89,7 @@ impl FrozenJob {
             ),
             row.summary.as_ref().map(FrozenSummary::of),
             row.created_at_ms,
+            row.opening.clone(),
         )
     }
 
@@ -106,6 +109,7 @@ impl FrozenJob {
             incarnation,
             summary: self.8.map(FrozenSummary::thaw),
             created_at_ms: self.9,
+            opening: self.10,
         }
     }
 }

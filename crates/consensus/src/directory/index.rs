@@ -5,7 +5,7 @@ use std::sync::Arc;
 use muster_wire::{JobId, MemberNumber};
 
 use super::bounds::REMOVED_MAX;
-use super::{Directory, Fingerprint, JobRow, MemberRow, Retired};
+use super::{Directory, Fingerprint, JobRow, JobSummary, MemberRow, Retired};
 
 impl Directory {
     /// Adds or replaces a job's row.
@@ -13,6 +13,7 @@ impl Directory {
         self.drop_job(row.job);
         row.holders().for_each(|member| self.count_held(member, 1));
         self.job_bytes += row.weight();
+        self.opening_bytes += row.opening_bytes();
         self.groups.insert(row.group, row.job);
         if let Some(key) = &row.key {
             self.keys.insert(Fingerprint::of_key(key), row.job);
@@ -20,11 +21,23 @@ impl Directory {
         self.jobs.insert(row.job, Arc::new(row));
     }
 
+    /// Whoever sums a job up has applied what its group began with: a quorum of the group holds that for good.
+    pub(super) fn put_summary(&mut self, job: JobId, summary: JobSummary) -> bool {
+        let Some(row) = self.jobs.get_mut(&job).map(Arc::make_mut) else { return false };
+        let opening_bytes = row.opening_bytes();
+        row.opening = None;
+        row.summary = Some(summary);
+        self.opening_bytes = self.opening_bytes.saturating_sub(opening_bytes);
+        self.job_bytes = self.job_bytes.saturating_sub(opening_bytes);
+        true
+    }
+
     /// Removes a job's row and everything that points to it.
     pub(super) fn drop_job(&mut self, job: JobId) -> Option<Arc<JobRow>> {
         let row = self.jobs.remove(&job)?;
         row.holders().for_each(|member| self.count_held(member, -1));
         self.job_bytes = self.job_bytes.saturating_sub(row.weight());
+        self.opening_bytes = self.opening_bytes.saturating_sub(row.opening_bytes());
         self.groups.remove(&row.group);
         if let Some(key) = &row.key {
             self.keys.remove(&Fingerprint::of_key(key));

@@ -25,7 +25,10 @@ use imbl::OrdMap;
 use muster_machine::{Machine, Table};
 use muster_wire::{CodecError, GroupId, JobId, MemberNumber, Token};
 
-pub use bounds::{KEY_BYTES_MAX, KEY_KEEP_MS_MIN, KEYED_KEPT, LABEL_BYTES_MAX, RETIRED_MAX, STATE_BYTES_MAX};
+pub use bounds::{
+    KEY_BYTES_MAX, KEY_KEEP_MS_MIN, KEYED_KEPT, LABEL_BYTES_MAX, OPENING_BYTES_MAX, OPENINGS_BYTES_MAX,
+    RETIRED_MAX, STATE_BYTES_MAX,
+};
 pub use commands::{
     ConfirmReplace, Joined, MemberJoin, MemberRemove, MemberState, PlanReplace, Planned, RegisterJob,
     Registered, RenewReplica, RetireJobs, Retiring, SetFeatureVersion, SummarizeJobs,
@@ -49,6 +52,7 @@ pub struct Directory {
     names: OrdMap<String, MemberNumber>,
     held: OrdMap<MemberNumber, u32>,
     job_bytes: u64,
+    opening_bytes: u64,
 }
 
 impl Machine for Directory {

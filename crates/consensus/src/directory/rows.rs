@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use muster_wire::job::{Digest, JobStatus};
 use muster_wire::{Generation, GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId, Token};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,8 @@ pub struct JobRow {
     pub summary: Option<JobSummary>,
     /// When it was registered, ms since 1970.
     pub created_at_ms: u64,
+    /// The entry that the group begins with, until the group has told that it is committed there.
+    pub opening: Option<Bytes>,
 }
 
 impl JobRow {
@@ -117,7 +120,11 @@ impl JobRow {
         let labels: usize = self.labels.iter().map(|(key, value)| key.len() + value.len() + 6).sum();
         let key = self.key.as_ref().map_or(0, String::len);
         let replicas = 12 * (self.replicas.len() + self.birth.replicas.len());
-        (ROW_BYTES + self.name.len() + labels + key + replicas) as u64
+        (ROW_BYTES + self.name.len() + labels + key + replicas) as u64 + self.opening_bytes()
+    }
+
+    pub(super) fn opening_bytes(&self) -> u64 {
+        self.opening.as_ref().map_or(0, |opening| opening.len() as u64)
     }
 }
 

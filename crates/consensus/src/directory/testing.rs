@@ -103,6 +103,7 @@ pub(crate) fn register(id: u128) -> RegisterJob {
         avoid: Vec::new(),
         replication: 3,
         retired: None,
+        opening: None,
     }
 }
 

@@ -62,14 +62,13 @@ impl DirectoryHandle {
     pub async fn propose(&self, entry: Entry, within: Duration) -> Result<EntryReply, ProposeError> {
         let deadline = self.deadline(within);
         let written = self.write(&entry, deadline).await?;
-        Ok(written.reply)
+        let seen = self.group.view_at(written.index, deadline).await;
+        seen.map(|_| written.reply).map_err(|_| ProposeError::Unknown)
     }
 
-    /// Like [`DirectoryHandle::propose`], with the entry's log index.
+    /// Like [`DirectoryHandle::propose`], with the entry's log index; the entry may not be applied here yet.
     pub(crate) async fn write(&self, entry: &Entry, deadline: Instant) -> Result<Written, ProposeError> {
-        let written = self.group.propose(&encoded(entry)?, deadline).await?;
-        let seen = self.group.view_at(written.index, deadline).await;
-        seen.map(|_| written).map_err(|_| ProposeError::Unknown)
+        self.group.propose(&encoded(entry)?, deadline).await
     }
 
     /// Proposes only if this node's replica leads.

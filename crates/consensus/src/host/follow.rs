@@ -162,7 +162,11 @@ impl<M: Machine> Host<M> {
 
 /// How to open a replica of a job.
 fn opening_of(row: &JobRow, me: RaftId) -> Opening {
-    let birth = BirthSet { proposer: row.birth.proposer, replicas: row.birth.replicas.clone() };
+    let birth = BirthSet {
+        proposer: row.birth.proposer,
+        replicas: row.birth.replicas.clone(),
+        has_opening: row.opening.is_some(),
+    };
     Opening { group: row.group, job: row.job, me, set_index: row.set_index, birth: Some(birth) }
 }
 

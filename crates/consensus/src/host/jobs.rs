@@ -242,7 +242,7 @@ impl<M: Machine> Host<M> {
     ) -> Result<View<M>, ProposeError> {
         let group = self.group_for_caller(slot, deadline).await?;
         if how == Consistency::Stale {
-            return Ok(group.view());
+            return group.view_at(group.begins_at, deadline).await;
         }
         let _waiting = slot.standing.wait_guard();
         self.use_unless_led(slot, &group);

@@ -19,8 +19,9 @@ use muster_wire::JobId;
 
 use super::Host;
 use super::slot::Slot;
-use super::table::wal_key;
+use super::table::{BORN_WITHIN, wal_key};
 use crate::error::ProposeError;
+use crate::raft::birth::Seeded;
 use crate::raft::group::Group;
 
 const LADDER: TaskKind = TaskKind::vital("group_ladder");
@@ -290,10 +291,15 @@ impl<M: Machine> Host<M> {
         self.open(slot);
     }
 
-    /// How long a freshly loaded replica believes in the leader that its log names: one that is reached answers at once.
+    /// How long a freshly opened replica believes in the leader that its log names: one that is reached answers at once,
+    /// but at a birth it has to write first.
     pub(crate) fn trusted_after_load(&self, group: &Group<M>) -> Duration {
-        let leader = group.leader().filter(|leader| self.peers().is_live(leader.member()));
-        leader.map_or(Duration::ZERO, |_| self.config.profile.timing().heartbeat())
+        let leader = group.leader_on_record().filter(|leader| self.peers().is_live(leader.member()));
+        let patience = match group.seeded {
+            Seeded::Leader | Seeded::Follower => BORN_WITHIN,
+            Seeded::Before => self.config.profile.timing().heartbeat(),
+        };
+        leader.map_or(Duration::ZERO, |_| patience)
     }
 }
 

@@ -33,10 +33,11 @@ impl<M: Machine> Host<M> {
     /// leads when this returns, so that whoever asks next need not look for its leader.
     pub(crate) async fn await_birth(
         self: &Arc<Self>,
-        registered: &Registered,
+        (registered, index): &(Registered, u64),
         deadline: Instant,
         asked: JobId,
     ) -> Result<(), ProposeError> {
+        self.directory.group().view_at(*index, deadline).await.map_err(|_| ProposeError::Unknown)?;
         let job = match registered {
             Registered::New { .. } => asked,
             Registered::Known { job, .. } => *job,

@@ -152,12 +152,14 @@ impl<M: Machine> Host<M> {
         if frame.group == GroupId(0) {
             return self.on_directory_call(call).await;
         }
+        let deadline = self.clock().now() + CREATION_WAIT;
+        self.await_opening(frame, deadline).await?;
         let opening = self.opening_for(frame)?;
         let slot = self.ensure(opening)?;
         if call.is_use() {
             self.use_now(&slot);
         }
-        let group = self.resident_as_is(&slot, self.clock().now() + CREATION_WAIT).await?;
+        let group = self.resident_as_is(&slot, deadline).await?;
         call.answer(&group).await
     }
 
@@ -171,6 +173,17 @@ impl<M: Machine> Host<M> {
             true => call.answer::<Directory>(group).await,
             false => Err(RpcError::NotServing),
         }
+    }
+
+    /// A replica of a group with an opening is only seeded with it: seeds without it could outvote the one that has it, and
+    /// the job was acknowledged.
+    async fn await_opening(&self, frame: &GroupFrame, deadline: Instant) -> Result<(), RpcError> {
+        let has_opening = frame.birth.as_ref().is_some_and(|birth| birth.has_opening);
+        match has_opening && self.slot(frame.job).is_none() {
+            true => self.directory.group().view_at(frame.set_index, deadline).await.map(drop)?,
+            false => {}
+        }
+        Ok(())
     }
 
     /// The directory decides, once it is as new as the frame; before that the authenticated sender is trusted.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dashmap::Entry;
 use muster_machine::Machine;
 use muster_runtime::{TaskKind, random};
@@ -24,7 +25,7 @@ const DESTROY: TaskKind = TaskKind::new("group_destroy");
 /// A reloaded group is tried first after at most this: the first node to try wins.
 const FIRST_TRY_MS: u64 = 300;
 /// The replica of rank r seeds and campaigns for a leader that never appeared after so long times r + 1.
-const RANK_MS: u64 = 1000;
+pub(super) const BORN_WITHIN: Duration = Duration::from_secs(1);
 /// How long a removal may take to become durable; it is repeated at the next start otherwise.
 const REMOVE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -111,7 +112,7 @@ impl<M: Machine> Host<M> {
             .as_ref()
             .and_then(|birth| birth.replicas.iter().position(|member| *member == opening.me.member()));
         let wait = match (self.ground.wal.is_known(key), rank) {
-            (false, Some(rank)) => RANK_MS * (rank as u64 + 1),
+            (false, Some(rank)) => BORN_WITHIN.as_millis() as u64 * (rank as u64 + 1),
             _ => random::below(FIRST_TRY_MS),
         };
         self.now_ms() + wait
@@ -119,13 +120,20 @@ impl<M: Machine> Host<M> {
 
     async fn load(self: Arc<Self>, slot: Arc<Slot<M>>) {
         let Ok(_permit) = self.loads.acquire().await else { return };
-        match Group::open(&self.ground, slot.opening.clone()).await {
+        let first = self.first_entry(&slot.opening);
+        match Group::open(&self.ground, slot.opening.clone(), first).await {
             Ok(group) => self.settle(&slot, Arc::new(group)).await,
             Err(error) => {
                 tracing::error!(job = %slot.job(), group = %slot.group_id(), %error, "a group cannot be opened");
                 slot.settle(Phase::Failed(error.to_string()));
             }
         }
+    }
+
+    /// What the group begins with, as long as the directory keeps it.
+    fn first_entry(&self, opening: &Opening) -> Option<Bytes> {
+        let view = self.directory.view();
+        view.state.job(opening.job).filter(|row| row.group == opening.group)?.opening.clone()
     }
 
     async fn settle(self: &Arc<Self>, slot: &Arc<Slot<M>>, group: Arc<Group<M>>) {

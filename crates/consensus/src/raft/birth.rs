@@ -1,15 +1,12 @@
 //! Born with a leader: the directory's committed entry is the group's first election. Each birth replica's empty log is
-//! given the vote that this election came to and the membership as its first entry, once and before it is ever opened. The
-//! leader's has a second entry if whoever registered the job gave one: its first round of replication is that of this entry.
-
-use std::sync::Arc;
+//! given the vote that this election came to and the membership as its first entry, once and before it is ever opened. If
+//! whoever registered the job gave an opening, that is the second entry of each.
 
 use bytes::Bytes;
-use dashmap::DashMap;
 use muster_runtime::is_sabotaged;
 use muster_wal::{GroupKey, Wal, WalError};
 use muster_wire::rpc::raft::{BirthSet, Members};
-use muster_wire::{Incarnation, JobId, RaftId};
+use muster_wire::{Incarnation, RaftId};
 
 use super::convert::{self, ConvertError};
 use super::store::{until_durable, waiter};
@@ -17,32 +14,8 @@ use super::types::{Command, Payload};
 
 /// The term that the directory's entry elects in.
 const BIRTH_TERM: u64 = 1;
-/// Where the entry stands that a job was registered with.
+/// Where a group's opening stands.
 pub(crate) const OPENING_INDEX: u64 = 1;
-
-/// Entries of jobs that are being registered here, for their groups to begin with. Clones share them.
-#[derive(Clone, Default)]
-pub(crate) struct OpeningEntries(Arc<DashMap<JobId, Bytes>>);
-
-/// Keeps an entry as long as its job's registration is under way.
-pub(crate) struct KeptEntry(OpeningEntries, JobId);
-
-impl OpeningEntries {
-    pub(crate) fn keep(&self, job: JobId, entry: Bytes) -> KeptEntry {
-        self.0.insert(job, entry);
-        KeptEntry(self.clone(), job)
-    }
-
-    pub(crate) fn get(&self, job: JobId) -> Option<Bytes> {
-        self.0.get(&job).map(|entry| entry.clone())
-    }
-}
-
-impl Drop for KeptEntry {
-    fn drop(&mut self) {
-        self.0.0.remove(&self.1);
-    }
-}
 
 /// Why a group's log could not be seeded.
 #[derive(Debug, thiserror::Error)]
@@ -60,21 +33,23 @@ pub(crate) enum SeedError {
 pub(crate) enum Seeded {
     /// This replica leads from its birth; its seed is durable.
     Leader,
-    /// Seeded, or not this replica's to seed.
+    /// Seeded now; another replica leads.
     Follower,
+    /// It was there before, or was not this replica's to seed.
+    Before,
 }
 
-/// Seeds the log of `me` unless anything was ever recorded for it. A leader's log goes on with `opening`.
+/// Seeds the log of `me` unless anything was ever recorded for it.
 pub(crate) async fn seed(
     wal: &Wal,
     key: GroupKey,
     me: RaftId,
-    (birth, opening): (&BirthSet, Option<Bytes>),
+    birth: (&BirthSet, Option<Bytes>),
 ) -> Result<Seeded, SeedError> {
-    let is_mine = me.incarnation() == Incarnation(0) && birth.replicas.contains(&me.member());
+    let is_mine = me.incarnation() == Incarnation(0) && birth.0.replicas.contains(&me.member());
     match is_mine && is_vacant(wal, key) {
-        true => seed_empty(wal, key, me, (birth, opening)).await,
-        false => Ok(Seeded::Follower),
+        true => seed_empty(wal, key, me, birth).await,
+        false => Ok(Seeded::Before),
     }
 }
 
@@ -82,7 +57,6 @@ fn is_vacant(wal: &Wal, key: GroupKey) -> bool {
     !wal.is_known(key) || is_sabotaged("birth-once")
 }
 
-/// Only the leader's seed must be durable before it starts: a follower that loses its own has acknowledged nothing.
 async fn seed_empty(
     wal: &Wal,
     key: GroupKey,
@@ -92,14 +66,17 @@ async fn seed_empty(
     let leader = RaftId::new(birth.proposer, Incarnation(0));
     let vote = muster_wal::Vote { term: BIRTH_TERM, node: leader.0, committed: true };
     let (done, durable) = waiter();
-    let opening = opening.filter(|_| leader == me);
+    let counts = leader == me || opening.is_some();
     match wal.seed(key, vote, first_entries(leader, birth, opening)?, done) {
-        Ok(()) if leader == me => {
-            until_durable(durable).await.map(|()| Seeded::Leader).map_err(SeedError::from)
-        }
-        Ok(()) | Err(WalError::NotEmpty) => Ok(Seeded::Follower),
-        Err(error) => Err(error.into()),
+        Err(WalError::NotEmpty) => return Ok(Seeded::Before),
+        other => other?,
     }
+    // A follower without an opening that loses its seed has acknowledged nothing. With one, Raft takes the seed for durable
+    // like any entry that was there at its start, and says so to its leader.
+    if counts {
+        until_durable(durable).await?;
+    }
+    Ok(if leader == me { Seeded::Leader } else { Seeded::Follower })
 }
 
 fn first_entries(

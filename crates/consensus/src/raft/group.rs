@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use muster_machine::{Machine, Replica};
 use muster_runtime::{Clock, TaskScope};
 use muster_wal::{GroupError, GroupKey, LogReader, Wal};
@@ -16,7 +17,7 @@ use openraft::{Config, Raft, RaftMetrics, ServerState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::birth::{self, OpeningEntries, SeedError, Seeded};
+use super::birth::{self, OPENING_INDEX, SeedError, Seeded};
 use super::convert;
 use super::elect::GivenAway;
 use super::incoming::Pieces;
@@ -48,7 +49,6 @@ pub(crate) struct Ground {
     pub(crate) in_flight: usize,
     /// How long a leader's lease lasts.
     pub(crate) lease: Duration,
-    pub(crate) openings: OpeningEntries,
 }
 
 impl Ground {
@@ -98,6 +98,10 @@ pub(crate) struct Group<M: Machine> {
     pub(crate) pieces: Mutex<Option<Pieces>>,
     pub(crate) clock: Clock,
     pub(crate) lease: Duration,
+    /// What opening this replica found.
+    pub(crate) seeded: Seeded,
+    /// No read sees a state before this index: with an opening, the job was acknowledged before the group was born.
+    pub(crate) begins_at: u64,
     log: LogReader,
     epoch: Instant,
     /// Milliseconds after the epoch at which a leader was last heard of; 0 for never.
@@ -111,11 +115,17 @@ pub(crate) struct Group<M: Machine> {
 }
 
 impl<M: Machine> Group<M> {
-    /// Seeds the replica if this is its birth, then opens it.
-    pub(crate) async fn open(ground: &Ground, opening: Opening) -> Result<Self, OpenGroupError> {
+    /// Seeds the replica if this is its birth, then opens it. `first` is the entry that the group begins with.
+    pub(crate) async fn open(
+        ground: &Ground,
+        opening: Opening,
+        first: Option<Bytes>,
+    ) -> Result<Self, OpenGroupError> {
         let key = GroupKey { group: opening.group.0, incarnation: opening.me.incarnation().0 };
         let is_new = !ground.wal.is_known(key);
-        let config = seeded_config(ground, key, &opening).await?;
+        let begins_at = first.as_ref().map_or(0, |_| OPENING_INDEX);
+        let seeded = seed(ground, key, (&opening, first)).await?;
+        let config = config_of(ground, &opening, seeded);
         let log = ground.wal.open_group(key)?;
         let reader = log.reader();
         let files = ground.snapshot_files(key).noted_in(&ground.wal, key);
@@ -144,6 +154,8 @@ impl<M: Machine> Group<M> {
             trusted_until_ms: AtomicU64::new(0),
             deaf_to: Mutex::new(None),
             given: Mutex::new(None),
+            seeded,
+            begins_at,
         })
     }
 
@@ -231,6 +243,13 @@ impl<M: Machine> Group<M> {
         (leader != self.me || metrics.state == ServerState::Leader).then_some(leader)
     }
 
+    /// Who leads by the newest vote on record: known from the start, while `leader` waits for Raft's first report. This
+    /// replica only if it leads from birth.
+    pub(crate) fn leader_on_record(&self) -> Option<RaftId> {
+        let elected = self.log.vote().filter(|vote| vote.committed).map(|vote| RaftId(vote.node));
+        elected.filter(|leader| *leader != self.me || self.seeded == Seeded::Leader)
+    }
+
     pub(crate) fn term(&self) -> u64 {
         self.raft.metrics().borrow_watched().current_term
     }
@@ -311,14 +330,23 @@ impl<M: Machine> Group<M> {
     }
 }
 
-async fn seeded_config(ground: &Ground, key: GroupKey, opening: &Opening) -> Result<Arc<Config>, SeedError> {
-    let Some(birth) = &opening.birth else { return Ok(ground.settings.directory.clone()) };
-    let entry = ground.openings.get(opening.job);
-    let seeded = birth::seed(&ground.wal, key, opening.me, (birth, entry)).await?;
-    Ok(match seeded {
-        Seeded::Leader => ground.settings.born.clone(),
-        Seeded::Follower => ground.settings.reloaded.clone(),
-    })
+async fn seed(
+    ground: &Ground,
+    key: GroupKey,
+    (opening, first): (&Opening, Option<Bytes>),
+) -> Result<Seeded, SeedError> {
+    let Some(birth) = &opening.birth else { return Ok(Seeded::Before) };
+    birth::seed(&ground.wal, key, opening.me, (birth, first)).await
+}
+
+fn config_of(ground: &Ground, opening: &Opening, seeded: Seeded) -> Arc<Config> {
+    let settings = &ground.settings;
+    let config = match (&opening.birth, seeded) {
+        (None, _) => &settings.directory,
+        (Some(_), Seeded::Leader) => &settings.born,
+        (Some(_), Seeded::Follower | Seeded::Before) => &settings.reloaded,
+    };
+    config.clone()
 }
 
 /// A job's replica that has lost its snapshot is over; without its directory a node is of no use, and says so itself.

@@ -53,8 +53,9 @@ impl<M: Machine> Group<M> {
         }
         let round = self.rounds.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let (read, _) = self.raft.get_read_log_id(ReadPolicy::ReadIndex).await?;
-        *last = Some((round, read.index()));
-        Ok(read.index())
+        let index = read.index().max(self.begins_at);
+        *last = Some((round, index));
+        Ok(index)
     }
 
     async fn after_refused_read(

@@ -19,7 +19,7 @@ use crate::coordinator::{Coordinator, Parts};
 use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
 use crate::identity::{self, Identity};
-use crate::status::{Consistency, View};
+use crate::status::Consistency;
 use crate::storage::RealStorage;
 
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -33,8 +33,15 @@ pub(crate) struct Site {
     evict_after: Duration,
 }
 
+/// What the nodes log, if the environment asks for it.
+fn logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
+}
+
 impl Site {
     pub(crate) fn of(members: usize) -> Self {
+        logs();
         let dirs = (0..members).map(|_| TempDir::new().unwrap()).collect();
         let list = (1..=members).map(listed).collect();
         let (sleep_after, evict_after) = (Duration::from_secs(10), Duration::from_secs(300));
@@ -148,8 +155,8 @@ impl Node {
         self.coordinator.register(registration(job, self.member()), CALL).await
     }
 
-    /// The same with a first entry, and what it came to.
-    pub(crate) async fn found(&self, job: JobId, number: u64) -> (Registered, Option<View<Ledger>>) {
+    /// The same with the entry that it begins with, and what it came to.
+    pub(crate) async fn found(&self, job: JobId, number: u64) -> Registered {
         let call = registration(job, self.member());
         self.coordinator.found(call, &put(job, number), CALL).await.unwrap()
     }
@@ -190,6 +197,7 @@ pub(crate) fn registration(job: JobId, proposer: MemberNumber) -> RegisterJob {
         avoid: vec![],
         replication: 3,
         retired: None,
+        opening: None,
     }
 }
 

@@ -110,7 +110,8 @@ async fn register(
 async fn found(shared: &Shared, submission: &Submission) -> Result<(Registered, Option<Accepted>), RpcError> {
     let entry = bundle(shared, &View::unborn(submission.job), submission)?.into_entry();
     let job = registration(shared, submission, None);
-    let (registered, view) = shared.coordinator.found(job, &entry, PROPOSE_WITHIN).await?;
+    let registered = shared.coordinator.found(job, &entry, PROPOSE_WITHIN).await?;
+    let view = shared.coordinator.founded(submission.job, registered, PROPOSE_WITHIN).await;
     let view = view.filter(|view| bundle(shared, view, submission).is_ok_and(|left| left.is_empty()));
     Ok((registered, view.map(|view| accepted(shared, view)).transpose()?))
 }
@@ -131,6 +132,7 @@ pub(super) fn registration(
         avoid: avoided(shared),
         replication: shared.replication,
         retired,
+        opening: None,
     }
 }
 

@@ -57,6 +57,9 @@ pub struct BirthSet {
     pub proposer: MemberNumber,
     /// All voters, the proposer included; each with incarnation 0.
     pub replicas: Vec<MemberNumber>,
+    /// The group begins with an entry that the directory holds: only a node that has it from there may seed a replica.
+    #[serde(default)]
+    pub has_opening: bool,
 }
 
 /// A log entry's name.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use muster_machine::{Apply, Outcome, Reason, Stamp};
 use muster_wire::job::{Digest, JobStatus};
 use muster_wire::{GroupId, Incarnation, JobId, MemberNumber, Token};
 use serde::{Deserialize, Serialize};
 
 use super::super::bounds::{
-    BUSY_RETRY_MS, KEY_BYTES_MAX, LABEL_BYTES_MAX, NAME_BYTES_MAX, RETIRED_BYTES, STATE_BYTES_MAX,
+    BUSY_RETRY_MS, KEY_BYTES_MAX, LABEL_BYTES_MAX, NAME_BYTES_MAX, OPENING_BYTES_MAX, OPENINGS_BYTES_MAX,
+    RETIRED_BYTES, STATE_BYTES_MAX,
 };
 use super::super::placement::{Wanted, place};
 use super::super::{Birth, Directory, Fingerprint, JobRow, Retired};
@@ -35,6 +37,8 @@ pub struct RegisterJob {
     pub replication: u32,
     /// Only a tombstone with this status: a job that must never start here.
     pub retired: Option<JobStatus>,
+    /// The entry that the job's group begins with, for the directory to keep until it is committed there.
+    pub opening: Option<Bytes>,
 }
 
 /// What a registration came to. `digest_equal` false: another body under the same id or key.
@@ -44,6 +48,8 @@ pub enum Registered {
     New {
         /// Its group; replicas and birth are in the row.
         group: GroupId,
+        /// The directory has taken its opening: the group will begin with it, whatever happens.
+        opened: bool,
     },
     /// It exists.
     Known {
@@ -137,12 +143,23 @@ impl RegisterJob {
         let wanted =
             Wanted { group, proposer: self.proposer, avoid: &self.avoid, replication: self.replication };
         let Some(replicas) = place(directory, &wanted) else { return busy() };
-        let row = self.into_row(stamp, replicas);
+        let row = self.with_room(directory).into_row(stamp, replicas);
         if row.weight() + directory.weight() > STATE_BYTES_MAX {
             return busy();
         }
+        let opened = row.opening.is_some();
         directory.put_job(row);
-        Outcome::applied(&Registered::New { group })
+        Outcome::applied(&Registered::New { group, opened })
+    }
+
+    /// Without its opening, if that or all of them together are too large: then its group has to be born first.
+    fn with_room(mut self, directory: &Directory) -> Self {
+        let fits = |opening: &Bytes| {
+            let bytes = opening.len();
+            bytes <= OPENING_BYTES_MAX && directory.opening_bytes + bytes as u64 <= OPENINGS_BYTES_MAX
+        };
+        self.opening = self.opening.filter(fits);
+        self
     }
 
     fn into_row(self, stamp: Stamp, members: Vec<MemberNumber>) -> JobRow {
@@ -161,6 +178,7 @@ impl RegisterJob {
             incarnation: Incarnation(0),
             summary: None,
             created_at_ms: stamp.at_ms,
+            opening: self.opening,
         }
     }
 }

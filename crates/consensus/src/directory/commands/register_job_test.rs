@@ -6,7 +6,7 @@ use super::*;
 fn a_new_job_gets_the_index_of_its_entry_as_group() {
     let mut bench = Bench::of(3);
     let reply = bench.applied(&register(9));
-    assert_eq!(reply, Registered::New { group: GroupId(4) });
+    assert_eq!(reply, Registered::New { group: GroupId(4), opened: false });
     let row = bench.directory().job(JobId(9)).unwrap();
     assert_eq!((row.group, row.set_index, row.replicas.len()), (GroupId(4), 4, 3));
     assert_eq!(row.replicas, row.birth.raft_ids());
@@ -138,4 +138,47 @@ fn two_registrations_in_one_entry_are_refused_whole() {
     let reply = bench.replica.apply(50, &entry.encode().unwrap()).unwrap();
     assert!(matches!(reply.rejection(), Some(Reason::Malformed { .. })));
     assert_eq!(bench.directory().jobs_len(), 0);
+}
+
+fn opening(id: u128, bytes: usize) -> RegisterJob {
+    RegisterJob { opening: Some(vec![7; bytes].into()), ..register(id) }
+}
+
+fn is_opened(registered: &Registered) -> bool {
+    matches!(registered, Registered::New { opened: true, .. })
+}
+
+#[test]
+fn an_opening_is_kept_until_the_job_is_summed_up_and_survives_a_snapshot() {
+    let mut bench = Bench::of(3);
+    assert!(is_opened(&bench.applied(&opening(1, 100))));
+    let restored = Directory::restore(&bench.directory().encode().unwrap()).unwrap();
+    let row = restored.job(JobId(1)).unwrap();
+    assert_eq!((row.opening.as_ref().unwrap().len(), restored.opening_bytes), (100, 100));
+    bench.applied(&SummarizeJobs { rows: vec![(JobId(1), summary(1, JobStatus::Running))] });
+    let directory = bench.directory();
+    let row = directory.job(JobId(1)).unwrap();
+    assert_eq!((&row.opening, directory.opening_bytes), (&None, 0));
+    assert_eq!(directory.job_bytes, row.weight());
+}
+
+#[test]
+fn a_large_opening_is_left_to_the_group() {
+    let mut bench = Bench::of(3);
+    assert!(is_opened(&bench.applied(&opening(1, OPENING_BYTES_MAX))));
+    assert!(!is_opened(&bench.applied(&opening(2, OPENING_BYTES_MAX + 1))));
+    assert_eq!(bench.directory().job(JobId(2)).unwrap().opening, None);
+}
+
+#[test]
+fn openings_are_bounded_together_and_make_room_when_they_go() {
+    let mut bench = Bench::new();
+    bench.applied(&MemberJoin { groups_max: 1000, ..founding(1) });
+    let most = OPENINGS_BYTES_MAX as usize / OPENING_BYTES_MAX;
+    let taken =
+        |bench: &mut Bench, id: usize| is_opened(&bench.applied(&opening(id as u128, OPENING_BYTES_MAX)));
+    assert!((1..=most).all(|id| taken(&mut bench, id)));
+    assert!(!taken(&mut bench, most + 1));
+    bench.applied(&retire(&bench, vec![retiring(1, JobStatus::Completed)]));
+    assert!(taken(&mut bench, most + 2));
 }

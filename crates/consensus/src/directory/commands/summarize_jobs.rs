@@ -1,7 +1,5 @@
 //! `summarize_jobs`: job leaders tell how their jobs are, for lists.
 
-use std::sync::Arc;
-
 use muster_machine::{Apply, Outcome, Stamp};
 use muster_wire::JobId;
 use serde::{Deserialize, Serialize};
@@ -34,15 +32,9 @@ impl Apply<Directory> for SummarizeJobs {
 impl Directory {
     /// 1 if the row changed.
     fn summarize(&mut self, job: JobId, summary: JobSummary) -> u32 {
-        let news = |row: &JobRow| row.summary.is_none_or(|known| summary.is_newer_than(&known));
-        if !self.job(job).is_some_and(news) {
-            return 0;
-        }
-        let row = self.jobs.get_mut(&job);
-        row.map_or(0, |row| {
-            Arc::make_mut(row).summary = Some(summary);
-            1
-        })
+        let news = |row: &&JobRow| row.summary.is_none_or(|known| summary.is_newer_than(&known));
+        let is_news = self.job(job).filter(news).is_some();
+        u32::from(is_news && self.put_summary(job, summary))
     }
 }
 
