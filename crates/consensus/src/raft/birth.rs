@@ -66,16 +66,12 @@ async fn seed_empty(
     let leader = RaftId::new(birth.proposer, Incarnation(0));
     let vote = muster_wal::Vote { term: BIRTH_TERM, node: leader.0, committed: true };
     let (done, durable) = waiter();
-    let counts = leader == me || opening.is_some();
     match wal.seed(key, vote, first_entries(leader, birth, opening)?, done) {
         Err(WalError::NotEmpty) => return Ok(Seeded::Before),
         other => other?,
     }
-    // A follower without an opening that loses its seed has acknowledged nothing. With one, Raft takes the seed for durable
-    // like any entry that was there at its start, and says so to its leader.
-    if counts {
-        until_durable(durable).await?;
-    }
+    // Raft takes what is there at its start for durable, and a follower says so to its leader.
+    until_durable(durable).await?;
     Ok(if leader == me { Seeded::Leader } else { Seeded::Follower })
 }
 

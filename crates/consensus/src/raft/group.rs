@@ -32,9 +32,6 @@ use crate::host::peers::Peers;
 use crate::status::{GroupStatus, ReplicaStatus, View};
 use crate::storage::Storage;
 
-/// How long the news that entries of a job are committed waits for the next entries, which bring it along.
-const COMMIT_ALONE_AFTER: Duration = Duration::from_millis(100);
-
 /// What all groups of a node share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Ground {
@@ -132,7 +129,7 @@ impl<M: Machine> Group<M> {
         let born = Replica::born(opening.group, opening.job);
         let found = if is_new { None } else { found_snapshot(ground, key, (&files, &reader)).await? };
         let (machine, views) = StateMachine::open(born, files, found)?;
-        let wires = wires(ground, &opening);
+        let wires = Wires::of(ground, &opening);
         let raft =
             Raft::new(opening.me.0, config, wires.clone(), LogStore::new(log, ground.scope.clone()), machine)
                 .await;
@@ -364,26 +361,6 @@ async fn found_snapshot(
         tracing::warn!(%error, "a replica without its snapshot was not noted as damaged");
     }
     Ok(found?)
-}
-
-fn wires(ground: &Ground, opening: &Opening) -> Wires {
-    Wires {
-        peers: ground.peers.clone(),
-        group: opening.group,
-        job: opening.job,
-        me: opening.me,
-        birth: opening.birth.clone(),
-        set_index: Arc::new(AtomicU64::new(opening.set_index)),
-        commit_alone_after: commit_alone_after(opening),
-    }
-}
-
-/// Whoever changes the directory waits until the change is applied where he is; of jobs that is only the leader.
-const fn commit_alone_after(opening: &Opening) -> Duration {
-    match opening.birth {
-        None => Duration::ZERO,
-        Some(_) => COMMIT_ALONE_AFTER,
-    }
 }
 
 const fn role_of(state: ServerState) -> &'static str {

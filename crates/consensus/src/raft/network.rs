@@ -24,6 +24,7 @@ use openraft::raft::{
 };
 
 use super::convert;
+use super::group::{Ground, Opening};
 use super::outgoing::fewer_requests;
 use super::types::{Snapshot, SnapshotBytes, Types, Vote};
 use crate::host::peers::Peers;
@@ -35,6 +36,9 @@ const PIECE_BYTES: usize = 1024 * 1024;
 const APPEND_PATIENCE: u32 = 4;
 /// How long one piece of a snapshot may take.
 const PIECE_TTL: Duration = Duration::from_secs(20);
+
+/// How long the news that entries of a job are committed waits for the next entries, which bring it along.
+const COMMIT_ALONE_AFTER: Duration = Duration::from_millis(100);
 
 /// What every frame of a group says. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +54,18 @@ pub(crate) struct Wires {
 }
 
 impl Wires {
+    pub(crate) fn of(ground: &Ground, opening: &Opening) -> Self {
+        Self {
+            peers: ground.peers.clone(),
+            group: opening.group,
+            job: opening.job,
+            me: opening.me,
+            birth: opening.birth.clone(),
+            set_index: Arc::new(AtomicU64::new(opening.set_index)),
+            commit_alone_after: commit_alone_after(opening),
+        }
+    }
+
     fn frame_to(&self, target: RaftId) -> GroupFrame {
         GroupFrame {
             group: self.group,
@@ -70,6 +86,14 @@ impl Wires {
     ) -> RaftTransfer {
         let last = last.map(|(term, origin, index)| LogIdAt { term, origin, index });
         RaftTransfer { frame: self.frame_to(to), from: convert::wire_vote(from), to, last }
+    }
+}
+
+/// Whoever changes the directory waits until the change is applied where he is; of jobs that is only the leader.
+const fn commit_alone_after(opening: &Opening) -> Duration {
+    match opening.birth {
+        None => Duration::ZERO,
+        Some(_) => COMMIT_ALONE_AFTER,
     }
 }
 
