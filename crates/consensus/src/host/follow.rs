@@ -69,9 +69,10 @@ impl<M: Machine> Host<M> {
 
     fn open_mine(self: &Arc<Self>, row: &JobRow) {
         let Some(opening) = self.my_opening(row) else { return };
-        let opened = match self.ground.wal.is_known(wal_key(&opening)) {
-            true => self.ensure_cold(opening),
-            false => self.ensure(opening),
+        let opened = match (self.ground.wal.is_known(wal_key(&opening)), &row.opening) {
+            (true, _) => self.ensure_cold(opening),
+            (false, Some(_)) => self.await_turn(opening),
+            (false, None) => self.ensure(opening),
         };
         if let Err(error) = opened {
             tracing::warn!(job = %row.job, %error, "another group of this job is still being closed");

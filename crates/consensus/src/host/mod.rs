@@ -5,9 +5,11 @@
 //!   evidence ── links, failure detector ──▶ election ──▶ campaigns          heartbeat ──▶ led groups
 //!   retire, summaries ──▶ directory                                         tend ── snapshots, gauges, reloads
 //!   ladder ── sleep, eviction, due times    cold ── what a restart loads in its turn
+//!   births ── acknowledged jobs whose groups are not born yet
 //!   serve ── calls 20–49 of other hosts
 //! ```
 
+mod births;
 mod cold;
 pub(crate) mod directory;
 mod election;
@@ -45,6 +47,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::ConsensusConfig;
 use crate::directory::JobSummary;
 use crate::raft::group::Ground;
+use births::Births;
 use cold::Cold;
 use directory::DirectoryHandle;
 use election::Wanted;
@@ -72,6 +75,7 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) awake: DashMap<JobId, Arc<Slot<M>>>,
     pub(crate) rota: Rota<M>,
     cold: Cold<M>,
+    births: Births<M>,
     pub(crate) led: watch::Sender<Arc<OrdMap<JobId, u64>>>,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) summarizer: RwLock<Option<Summarizer<M>>>,
@@ -97,6 +101,7 @@ impl<M: Machine> Host<M> {
             awake: DashMap::new(),
             rota: Rota::default(),
             cold: Cold::default(),
+            births: Births::default(),
             led: watch::channel(Arc::default()).0,
             in_flight,
             summarizer: RwLock::new(None),
@@ -112,6 +117,7 @@ impl<M: Machine> Host<M> {
     pub(crate) fn start(self: &Arc<Self>) {
         follow::start(self);
         cold::start(self);
+        births::start(self);
         ladder::start(self);
         heartbeat::start(self);
         evidence::start(self);

@@ -55,7 +55,7 @@ impl<M: Machine> Host<M> {
         Ok(slot)
     }
 
-    fn ensure_slot(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
+    pub(super) fn ensure_slot(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
         match self.slots.entry(opening.job) {
             Entry::Occupied(there) => same_group(there.get(), &opening),
             Entry::Vacant(place) => {

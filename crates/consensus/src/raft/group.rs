@@ -67,6 +67,13 @@ pub(crate) struct Opening {
     pub(crate) birth: Option<BirthSet>,
 }
 
+impl Opening {
+    /// Who leads from birth.
+    pub(crate) fn proposer(&self) -> Option<MemberNumber> {
+        self.birth.as_ref().map(|birth| birth.proposer)
+    }
+}
+
 /// Why a replica could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenGroupError {
