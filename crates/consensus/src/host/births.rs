@@ -19,7 +19,7 @@ use crate::raft::group::Opening;
 const BIRTHS: TaskKind = TaskKind::vital("group_births");
 const TICK: Duration = Duration::from_millis(10);
 /// A tick that comes later than this says that more is ready to run than there are processors.
-const LATE: Duration = Duration::from_millis(4);
+const LATE: Duration = Duration::from_millis(2);
 /// Between two looks at groups that are another member's to give birth to.
 const LOOK_TICKS: u32 = 25;
 /// After so many looks (30 s) such a group is taken as one's own: its proposer lives, and comes to nothing.
@@ -129,21 +129,23 @@ impl<M: Machine> Host<M> {
     }
 }
 
-/// How many births a tick may have, in sixteenths: slowly more while ticks are on time, half as many when one is late.
+/// How many births a tick may have, in parts of one: more while ticks are on time, half as many when one is late.
 struct Pace {
     rate: u32,
     credit: u32,
 }
 
-const ONE: u32 = 16;
+const ONE: u32 = 160;
+/// 200 births a second.
+const RATE_FIRST: u32 = 2 * ONE;
 /// 12 births a second: jobs begin on the busiest machine.
-const RATE_MIN: u32 = 2;
+const RATE_MIN: u32 = ONE / 8;
 /// 1,600 births a second.
 const RATE_MAX: u32 = 16 * ONE;
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { rate: RATE_MAX / 4, credit: 0 }
+        Self { rate: RATE_FIRST, credit: 0 }
     }
 }
 
@@ -158,7 +160,7 @@ impl Pace {
     fn adapt(&mut self, late: Duration) {
         let rate = match late > LATE {
             true => self.rate / 2,
-            false => self.rate + 1,
+            false => self.rate + 1 + self.rate / 64,
         };
         self.rate = rate.clamp(RATE_MIN, RATE_MAX);
     }

@@ -12,7 +12,7 @@ fn births_of(pace: &mut Pace, ticks: usize, late: Duration) -> usize {
 #[test]
 fn a_machine_with_time_gives_birth_at_once_and_ever_faster() {
     let mut pace = Pace::default();
-    assert_eq!(pace.births(), 4);
+    assert_eq!(pace.births(), 2);
     births_of(&mut pace, 1_000, Duration::ZERO);
     assert_eq!(births_of(&mut pace, 100, Duration::ZERO), 1_600);
 }
@@ -28,5 +28,5 @@ fn a_busy_machine_gives_birth_slowly_and_never_stops() {
 fn it_recovers_within_a_second() {
     let mut pace = Pace::default();
     births_of(&mut pace, 100, LATE * 2);
-    assert!(births_of(&mut pace, 100, Duration::ZERO) > 200);
+    assert!(births_of(&mut pace, 100, Duration::ZERO) > 40);
 }
