@@ -27,6 +27,7 @@ struct State {
     next: u64,
     /// Changing calls that still succeed; none: all of them.
     calls_left: Option<u64>,
+    has_hurt: bool,
     syncs: u64,
     /// Once these bytes were written and synced, the device holds back what comes.
     hold_behind: Option<Vec<u8>>,
@@ -82,6 +83,16 @@ impl SimDisk {
     pub(crate) fn release(&self) {
         let mut state = self.state();
         (state.hold_behind, state.is_held) = (None, false);
+    }
+
+    /// Has it refused a call since all was well?
+    pub(crate) fn has_hurt(&self) -> bool {
+        self.state().has_hurt
+    }
+
+    /// What it had hurt is well again.
+    pub(crate) fn forget_hurt(&self) {
+        self.state().has_hurt = false;
     }
 
     /// The device works again: it was replaced with all that it held.
@@ -188,6 +199,7 @@ impl State {
     fn call(&mut self) -> io::Result<()> {
         let Some(left) = &mut self.calls_left else { return Ok(()) };
         if *left == 0 {
+            self.has_hurt = true;
             return Err(io::Error::other("the simulated device failed"));
         }
         *left -= 1;

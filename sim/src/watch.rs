@@ -112,20 +112,33 @@ impl Watch {
 impl Watch {
     fn look_at_replicas(&mut self, shared: &Shared, at: usize, machine: &Machine) {
         let Some(coordinator) = machine.coordinator() else { return };
-        let is_excused = machine.has_stopped() || machine.disk.is_failing();
-        for status in coordinator.groups() {
-            self.coverage.note(at, &status);
-            if !is_excused {
-                check_replica(shared, machine, &status);
-            }
+        let statuses = coordinator.groups();
+        statuses.iter().for_each(|status| self.coverage.note(at, status));
+        if !is_excused(machine, &statuses) {
+            statuses.iter().for_each(|status| check_replica(shared, machine, status));
         }
     }
+}
+
+/// A disk that has failed takes replicas along; they are opened again some time after it works again.
+fn is_excused(machine: &Machine, statuses: &[GroupStatus]) -> bool {
+    if machine.has_stopped() || machine.disk.is_failing() {
+        return true;
+    }
+    if !statuses.iter().any(has_failed) {
+        machine.disk.forget_hurt();
+    }
+    machine.disk.has_hurt()
+}
+
+fn has_failed(status: &GroupStatus) -> bool {
+    status.state == "failed"
 }
 
 /// A replica fails with the disk below it, or with its own records, and for no other reason.
 fn check_replica(shared: &Shared, machine: &Machine, status: &GroupStatus) {
     let is_rotten = status.job.is_some_and(|job| machine.is_rotten(job));
-    if status.state == "failed" && !is_rotten {
+    if has_failed(status) && !is_rotten {
         shared.oracle.accuse(format!("a replica of group {} has failed at {}", status.group, machine.name));
     }
 }

@@ -235,6 +235,7 @@ async fn on_create(coordinator: Coordinator<Values>, job: JobId) -> Result<Ack, 
         avoid: vec![],
         replication: 3,
         retired: None,
+        opening: None,
     };
     coordinator.register(registration, CREATE_WITHIN).await?;
     Ok(Ack {})
