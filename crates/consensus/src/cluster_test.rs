@@ -1,14 +1,19 @@
 //! Whole clusters in one process.
 
+use std::path::Path;
 use std::time::Duration;
 
+use muster_wal::{GroupKey, Options, Wal};
 use muster_wire::job::JobStatus;
 use muster_wire::rpc::raft::{BirthSet, GroupFrame, RaftPreVote, RaftVote, VoteFor};
-use muster_wire::{GroupId, Incarnation, JobId, MemberNumber, RaftId};
+use muster_wire::{GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId};
 
 use crate::directory::Registered;
 use crate::directory::testing::summary;
 use crate::error::ProposeError;
+use crate::host::table::wal_key;
+use crate::identity::WAL_DIR;
+use crate::raft::store::{until_durable, waiter};
 use crate::status::Consistency;
 use crate::testing::cluster::{CALL, SOON, Site, eventually};
 use crate::testing::ledger::end;
@@ -147,6 +152,35 @@ fn early_vote((from, to): (MemberNumber, MemberNumber), job: JobId, has_opening:
     };
     let vote = VoteFor { term: 2, node: of(from).0, committed: false };
     RaftVote { frame, vote, last: None, transfer: false }
+}
+
+/// A directory that is behind after a start may name a job that is over: its group must not begin anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_was_erased_is_not_born_again_from_its_row() {
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    let registered = nodes[0].found(JOB, 7).await;
+    nodes[0].coordinator.founded(JOB, registered, CALL).await.unwrap();
+    let key = wal_key(&nodes[0].coordinator.host.slot(JOB).unwrap().opening);
+    let me = nodes[0].coordinator.me().id;
+    for node in nodes {
+        node.kill().await;
+    }
+    erase(&site.config(0).data_dir.join(WAL_DIR), (me, key)).await;
+    let alone = site.node(0).await;
+    let row = || async { alone.coordinator.directory().job(JOB).map(|row| row.opening.is_some()) };
+    assert!(eventually("the row", row).await);
+    let failed = || async { (alone.coordinator.group(JOB)?.state == "failed").then_some(()) };
+    eventually("its birth is refused", failed).await;
+    alone.kill().await;
+}
+
+async fn erase(dir: &Path, (node, key): (NodeId, GroupKey)) {
+    let wal = Wal::open(dir, Options { node: node.0.to_be_bytes(), ..Options::default() }).unwrap();
+    let (done, durable) = waiter();
+    wal.remove_group(key, done).unwrap();
+    until_durable(durable).await.unwrap();
+    wal.close().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,7 +30,7 @@ mod slot;
 mod standing;
 pub(crate) mod steward;
 mod summaries;
-mod table;
+pub(crate) mod table;
 mod tend;
 mod wake;
 
