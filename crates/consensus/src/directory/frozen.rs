@@ -34,7 +34,7 @@ struct FrozenJob(
     FrozenSet,
     Option<FrozenSummary>,
     u64,
-    Option<Bytes>,
+    #[serde(default)] Option<Bytes>,
 );
 
 /// Replicas, plan (out, into), set index, highest incarnation.

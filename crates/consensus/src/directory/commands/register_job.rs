@@ -38,6 +38,7 @@ pub struct RegisterJob {
     /// Only a tombstone with this status: a job that must never start here.
     pub retired: Option<JobStatus>,
     /// The entry that the job's group begins with, for the directory to keep until it is committed there.
+    #[serde(default)]
     pub opening: Option<Bytes>,
 }
 
@@ -49,6 +50,7 @@ pub enum Registered {
         /// Its group; replicas and birth are in the row.
         group: GroupId,
         /// The directory has taken its opening: the group will begin with it, whatever happens.
+        #[serde(default)]
         opened: bool,
     },
     /// It exists.

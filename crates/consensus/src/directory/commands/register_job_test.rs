@@ -182,3 +182,25 @@ fn openings_are_bounded_together_and_make_room_when_they_go() {
     bench.applied(&retire(&bench, vec![retiring(1, JobStatus::Completed)]));
     assert!(taken(&mut bench, most + 2));
 }
+
+/// As it was written before there were openings.
+#[derive(serde::Serialize)]
+struct Older(
+    JobId,
+    Option<String>,
+    Digest,
+    String,
+    BTreeMap<String, String>,
+    MemberNumber,
+    Vec<MemberNumber>,
+    u32,
+    (),
+);
+
+#[test]
+fn a_registration_without_the_field_has_no_opening() {
+    let RegisterJob { job, key, digest, name, labels, proposer, avoid, replication, .. } = register(9);
+    let older = Older(job, key, digest, name, labels, proposer, avoid, replication, ());
+    let bytes = muster_wire::encode(&older).unwrap();
+    assert_eq!(muster_wire::decode::<RegisterJob>(&bytes).unwrap(), register(9));
+}
