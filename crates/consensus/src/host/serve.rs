@@ -179,9 +179,8 @@ impl<M: Machine> Host<M> {
     /// the job was acknowledged.
     async fn await_opening(&self, frame: &GroupFrame, deadline: Instant) -> Result<(), RpcError> {
         let has_opening = frame.birth.as_ref().is_some_and(|birth| birth.has_opening);
-        match has_opening && self.slot(frame.job).is_none() {
-            true => self.directory.group().view_at(frame.set_index, deadline).await.map(drop)?,
-            false => {}
+        if has_opening && self.slot(frame.job).is_none() {
+            self.directory.group().view_at(frame.set_index, deadline).await?;
         }
         Ok(())
     }
