@@ -9,7 +9,7 @@ use muster_wire::api::{Health, JobList, JobView, Page, Problem, Submitted, Worke
 use muster_wire::job::{CancelScope, Digest, Exit, JobStatus, WorkflowStatus};
 use muster_wire::rpc::RpcError;
 use muster_wire::rpc::manager::{CancelReply, DescribeDatacenter, Sibling, SubmitJob};
-use muster_wire::rpc::worker::{FindJobLeader, ProgressRow, ReportShardProgress, ResultReply, ShardWindow};
+use muster_wire::rpc::worker::{ProgressRow, ReportShardProgress, ResultReply, ShardWindow};
 use muster_wire::spec::ContextValue;
 use muster_wire::{Attempt, NodeRef, Role, Shard, Token, WorkflowIx};
 
@@ -304,7 +304,7 @@ async fn a_killed_leader_is_followed_by_one_that_adopts_what_runs() {
     until("a new leader adopts the job", || worker.lock().adopted.iter().any(|call| call.token > Token(1)))
         .await;
     let other = &dc[(at + 1) % 3];
-    let leader = gate.call(other, &FindJobLeader { job: call.job }).await.unwrap();
+    let leader = gate.leader_at(other, call.job).await;
     assert!(leader.token > Token(1) && leader.manager != first);
     worker.lock().context.insert("rows".into(), Some(ContextValue::string("7")));
     worker.play(Play::Exit(0));

@@ -9,6 +9,7 @@ use muster_wire::hello::{Hello, PROTOCOL};
 use muster_wire::job::{CancelOrder, CancelScope, Digest};
 use muster_wire::rpc::gate::{ReportJob, ReportProgress, ReportWorkflow};
 use muster_wire::rpc::manager::{CancelJob, SubmitJob, SubmitReply};
+use muster_wire::rpc::worker::{FindJobLeader, JobLeader};
 use muster_wire::rpc::{Ack, Call, RpcError};
 use muster_wire::{Generation, JobId, MemberNumber, NodeId, NodeRef, Role, Token};
 use tokio::net::TcpListener;
@@ -111,6 +112,19 @@ impl FakeGate {
             }
         };
         tokio::time::timeout(SOON, submitted).await.unwrap()
+    }
+
+    /// Asks again while a manager does not know yet who has taken a job over, as workers do.
+    pub(crate) async fn leader_at(&self, at: &TestManager, job: JobId) -> JobLeader {
+        let found = async {
+            loop {
+                match self.call(at, &FindJobLeader { job }).await {
+                    Ok(leader) => return leader,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        tokio::time::timeout(SOON, found).await.unwrap()
     }
 
     pub(crate) fn submission(&self, text: &str) -> SubmitJob {
