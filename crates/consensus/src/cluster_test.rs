@@ -15,7 +15,7 @@ use crate::host::table::wal_key;
 use crate::identity::WAL_DIR;
 use crate::raft::store::{until_durable, waiter};
 use crate::status::Consistency;
-use crate::testing::cluster::{CALL, SOON, Site, eventually};
+use crate::testing::cluster::{CALL, SOON, Site, eventually, kill_all};
 use crate::testing::ledger::end;
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0001);
@@ -31,9 +31,7 @@ async fn a_job_takes_writes_at_every_node_and_every_node_reads_them() {
     for node in &nodes {
         assert_eq!(node.numbers(JOB).await, [0, 1, 2]);
     }
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,15 +53,11 @@ async fn a_killed_leader_is_replaced_and_no_acknowledged_write_is_lost() {
     let back = site.node(0).await;
     assert_eq!(back.numbers(JOB).await, acked);
     nodes.push(back);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
     let nodes = site.nodes().await;
     assert_eq!(nodes[1].numbers(JOB).await, acked);
     nodes[2].put(JOB, 99).await.unwrap();
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,9 +72,7 @@ async fn a_new_jobs_leader_is_known_when_its_registration_returns() {
     }));
     let me = Some(node.coordinator.me());
     assert_eq!(led.await.iter().filter(|leader| **leader != me).count(), 0);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,9 +91,7 @@ async fn a_job_begins_with_the_entry_that_it_is_registered_with_and_keeps_it() {
     assert!(nodes[0].coordinator.founded(JOB, again, CALL).await.is_none());
     founder.kill().await;
     assert_eq!(nodes[0].numbers(JOB).await, [7]);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 /// The founder is gone before anybody can have heard of the group from it.
@@ -119,9 +109,7 @@ async fn what_the_directory_has_taken_is_read_and_kept_wherever_and_however_earl
     founder.found(last, 7).await;
     founder.kill().await;
     assert_eq!(nodes[0].put(last, 8).await.unwrap(), 2);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 /// A frame that arrives before the directory's news of its group makes a replica, unless that would begin without its entry.
@@ -135,9 +123,7 @@ async fn no_replica_is_made_for_a_frame_without_the_opening_of_its_group() {
         drop(asker.peers().call(nodes[1].member(), &RaftPreVote { ask }, CALL).await);
         assert_eq!(asked.slot(job).is_none(), has_opening);
     }
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 fn early_vote((from, to): (MemberNumber, MemberNumber), job: JobId, has_opening: bool) -> RaftVote {
@@ -163,9 +149,7 @@ async fn a_replica_that_was_erased_is_not_born_again_from_its_row() {
     nodes[0].coordinator.founded(JOB, registered, CALL).await.unwrap();
     let key = wal_key(&nodes[0].coordinator.host.slot(JOB).unwrap().opening);
     let me = nodes[0].coordinator.me().id;
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
     erase(&site.config(0).data_dir.join(WAL_DIR), (me, key)).await;
     let alone = site.node(0).await;
     let row = || async { alone.coordinator.directory().job(JOB).map(|row| row.opening.is_some()) };
@@ -192,9 +176,7 @@ async fn the_directory_lets_an_opening_go_when_its_group_has_it() {
     assert!(has_opening());
     nodes[0].coordinator.set_summarizer(std::sync::Arc::new(|_| summary(1, JobStatus::Running)));
     eventually("the opening is let go", || async { (!has_opening()).then_some(()) }).await;
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,9 +189,7 @@ async fn two_proposers_of_one_job_get_one_group() {
     let (one, other) = tokio::join!(nodes[0].put(JOB, 1), nodes[1].put(JOB, 2));
     assert_eq!(one.unwrap() + other.unwrap(), 3);
     assert_eq!(nodes[2].numbers(JOB).await.len(), 2);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,9 +213,7 @@ async fn a_retired_job_leaves_nothing_behind() {
         let snapshots = std::fs::read_dir(&host.ground.snapshots).map(|dir| dir.count()).unwrap_or(0);
         assert!(snapshots <= 1, "only the directory's own may be left");
     }
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -273,14 +251,10 @@ async fn a_node_that_was_away_is_caught_up_by_a_snapshot() {
     })
     .await;
     nodes.push(back);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
     let nodes = site.nodes().await;
     assert_eq!(nodes[2].numbers(JOB).await, (0..400).collect::<Vec<u64>>());
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -304,9 +278,7 @@ async fn a_fourth_node_joins_reads_without_a_replica_and_gets_jobs() {
     })
     .await;
     nodes.push(joiner);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -320,9 +292,7 @@ async fn leadership_is_handed_over_without_a_lost_write() {
     nodes[2].put(JOB, 2).await.unwrap();
     assert_eq!(nodes[0].coordinator.leader(JOB).map(|leader| leader.member), Some(to));
     assert_eq!(nodes[0].numbers(JOB).await, [1, 2]);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 /// Simulated, seed 3: nobody else could be reached when the lead was given away. The others soon sleep again.
@@ -340,9 +310,7 @@ async fn a_group_that_was_handed_over_to_nobody_is_led_again() {
     eventually("somebody takes the next write", || async { nodes[0].put(JOB, 2).await.ok() }).await;
     assert_ne!(nodes[0].coordinator.leader(JOB).map(|leader| leader.member), Some(nodes[0].member()));
     assert_eq!(nodes[2].numbers(JOB).await, [1, 2]);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -359,9 +327,7 @@ async fn a_hundred_jobs_of_a_dead_node_are_all_led_again() {
         nodes[1].put(*job, 2).await.unwrap();
         assert_eq!(nodes[0].numbers(*job).await, [1, 2]);
     }
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 /// Raft replicates before its own flush: after a power cut the leader may lack an entry that the others acknowledged.
@@ -380,9 +346,7 @@ async fn a_leader_that_lost_its_unflushed_tail_never_reuses_an_acknowledged_log_
         })
         .await;
     }
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
     cut_tail(site.dirs[0].path(), group.group.0, group.last_log.unwrap());
     let nodes = site.nodes().await;
     assert_eq!(nodes[0].put(JOB, 3).await.unwrap(), 3);
@@ -391,9 +355,7 @@ async fn a_leader_that_lost_its_unflushed_tail_never_reuses_an_acknowledged_log_
         let group = node.coordinator.group(JOB).unwrap();
         assert!(group.term > 1, "{group:?}");
     }
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 /// As if the last entry had never reached the disk.
@@ -442,7 +404,5 @@ async fn a_dead_members_replicas_move_to_a_spare_and_its_own_copy_goes_when_it_i
     .await;
     assert_eq!(back.numbers(JOB).await.len(), 31);
     nodes.push(back);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }

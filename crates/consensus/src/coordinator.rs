@@ -111,31 +111,28 @@ impl<M: Machine> Coordinator<M> {
         self.host.directory.clone()
     }
 
-    /// Registers a job with the directory. When this node is the proposer, the job's group runs here before this
-    /// returns. `Busy` when the members are full, or this node's log or disk.
+    /// Registers a job with the directory. When this node is the proposer, the job's group runs here before this returns,
+    /// unless the directory has taken its opening. `Busy` when the members are full, or this node's log or disk.
     pub async fn register(&self, job: RegisterJob, within: Duration) -> Result<Registered, ProposeError> {
         let deadline = self.deadline(within);
         let (id, written) = (job.job, self.register_at(job, deadline).await?);
-        self.host.await_birth(&written, deadline, id).await?;
+        if !matches!(written.0, Registered::New { opened: true, .. }) {
+            self.host.await_birth(&written, deadline, id).await?;
+        }
         Ok(written.0)
     }
 
-    /// Like [`Coordinator::register`], with the entry that a new job's group begins with. Where the directory has taken it
-    /// (`opened`), this returns before the group is born: the job is as durable as its registration, every replica is born
-    /// with the entry, and no read sees a state without it. The caller makes sure that an empty group does not refuse it.
+    /// Registers a job with the entry that its group begins with. Where the directory has taken it (`opened`), this
+    /// returns before the group is born: the job is as durable as its registration, every replica is born with the entry,
+    /// and no read sees a state without it. The caller makes sure that an empty group does not refuse it.
     pub async fn found(
         &self,
         job: RegisterJob,
         entry: &Entry,
         within: Duration,
     ) -> Result<Registered, ProposeError> {
-        let deadline = self.deadline(within);
         let opening = Some(encoded(entry)?);
-        let (id, written) = (job.job, self.register_at(RegisterJob { opening, ..job }, deadline).await?);
-        if !matches!(written.0, Registered::New { opened: true, .. }) {
-            self.host.await_birth(&written, deadline, id).await?;
-        }
-        Ok(written.0)
+        self.register(RegisterJob { opening, ..job }, within).await
     }
 
     /// The state that a job begins with, once its group is led: after [`Coordinator::found`] by this node. `None`: it leads

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use muster_wal::Damage;
 use muster_wire::{Incarnation, JobId, MemberNumber, RaftId};
 
-use crate::testing::cluster::{Node, Site, eventually};
+use crate::testing::cluster::{Node, Site, eventually, kill_all};
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0001);
 const OTHER: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0002);
@@ -94,9 +94,7 @@ async fn damaged_and_renewed(change: impl Fn(u8) -> u8) {
     numbers.push(31);
     assert_eq!(back.numbers(JOB).await, numbers);
     nodes.push(back);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,9 +132,7 @@ async fn a_replica_that_lost_its_snapshot_is_renewed_and_never_starts_empty() {
     .await;
     holds(&back, 400).await;
     nodes.push(back);
-    for node in nodes {
-        node.kill().await;
-    }
+    kill_all(nodes).await;
 }
 
 /// The damaged replica might have promised its vote or hold the only copy of what it acknowledged.

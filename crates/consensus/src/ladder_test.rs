@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster_runtime::Clock;
 use muster_wire::JobId;
 
-use crate::testing::cluster::{CALL, Node, Site, eventually};
+use crate::testing::cluster::{CALL, Node, Site, eventually, kill_all};
 use crate::testing::ledger::owe;
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0002);
@@ -16,12 +16,6 @@ const NEVER: Duration = Duration::from_secs(600);
 async fn all_see(nodes: &[Node], state: &str) {
     for node in nodes {
         node.sees(JOB, state).await;
-    }
-}
-
-async fn kill_all(nodes: Vec<Node>) {
-    for node in nodes {
-        node.kill().await;
     }
 }
 

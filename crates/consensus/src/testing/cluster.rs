@@ -101,6 +101,12 @@ impl Site {
     }
 }
 
+pub(crate) async fn kill_all(nodes: Vec<Node>) {
+    for node in nodes {
+        node.kill().await;
+    }
+}
+
 /// On a loopback address of its own: a port that was free is not taken by another test meanwhile.
 fn listed(number: usize) -> InitialMember {
     let part = || 1 + random::below(253);

@@ -100,9 +100,19 @@ impl FakeGate {
 
     /// Submits until it is taken.
     pub(crate) async fn submit(&self, to: &TestManager, call: &SubmitJob) -> SubmitReply {
-        let submitted = async {
+        self.answered(to, call).await
+    }
+
+    /// Asks again while a manager does not know yet who has taken a job over, as workers do.
+    pub(crate) async fn leader_at(&self, at: &TestManager, job: JobId) -> JobLeader {
+        self.answered(at, &FindJobLeader { job }).await
+    }
+
+    /// Repeats a call until it is answered; a refusal for good is a failure.
+    async fn answered<C: Call>(&self, at: &TestManager, call: &C) -> C::Reply {
+        let answered = async {
             loop {
-                match self.call(to, call).await {
+                match self.call(at, call).await {
                     Ok(reply) => return reply,
                     Err(CallError::Rpc(error @ (RpcError::Refused { .. } | RpcError::Malformed(_)))) => {
                         panic!("{error}")
@@ -111,20 +121,7 @@ impl FakeGate {
                 }
             }
         };
-        tokio::time::timeout(SOON, submitted).await.unwrap()
-    }
-
-    /// Asks again while a manager does not know yet who has taken a job over, as workers do.
-    pub(crate) async fn leader_at(&self, at: &TestManager, job: JobId) -> JobLeader {
-        let found = async {
-            loop {
-                match self.call(at, &FindJobLeader { job }).await {
-                    Ok(leader) => return leader,
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
-            }
-        };
-        tokio::time::timeout(SOON, found).await.unwrap()
+        tokio::time::timeout(SOON, answered).await.unwrap()
     }
 
     pub(crate) fn submission(&self, text: &str) -> SubmitJob {
