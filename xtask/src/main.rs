@@ -9,7 +9,6 @@ mod complexity;
 mod faults;
 mod fix;
 mod fuzz;
-mod groups;
 mod sim;
 mod soak;
 mod sources;

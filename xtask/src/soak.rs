@@ -6,7 +6,6 @@
 
 use anyhow::Context;
 
-use crate::groups;
 use crate::tools;
 use crate::verdict::Verdict;
 
@@ -15,6 +14,7 @@ const RUN: &[&str] = &["run", "--quiet", "-p", "muster-tests", "--bin", "muster-
 
 const PROPERTIES: &[&str] =
     &["test", "--release", "-p", "muster-manager", "-p", "muster-gate", "--lib", "property_test"];
+const GROUPS: &[&str] = &["run", "--quiet", "-p", "muster-groups", "--", "soak"];
 const SWIM: &[&str] =
     &["test", "-p", "muster-tests", "--test", "cluster", "--", "--ignored", "--nocapture", "soak_swim"];
 /// Sequences of a long campaign.
@@ -23,11 +23,16 @@ const SEQUENCES: &str = "100000";
 /// Runs the soak of that name.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
     match names.first().map(String::as_str) {
-        Some("groups") => groups::run(&[&["soak".to_owned()], &names[1..]].concat()),
+        Some("groups") => groups(&names[1..]),
         Some("swim") => swim(),
         Some("properties") => properties(names.get(1).map_or(SEQUENCES, String::as_str)),
         _ => cluster(names),
     }
+}
+
+fn groups(names: &[String]) -> anyhow::Result<Verdict> {
+    let status = tools::cargo(GROUPS).args(names).status().context("cannot run cargo")?;
+    Ok(Verdict::from_status(status))
 }
 
 fn swim() -> anyhow::Result<Verdict> {

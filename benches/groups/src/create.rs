@@ -1,10 +1,10 @@
 //! Creating replicated groups.
 
-use crate::calls::PutAt;
-use crate::cluster::value;
-use crate::cluster::{Cluster, new_job};
-use crate::figures::row;
-use crate::load;
+use muster_groups::calls::PutAt;
+use muster_groups::cluster::value;
+use muster_groups::cluster::{Cluster, new_job};
+use muster_groups::figures::row;
+use muster_groups::load;
 
 /// One at a time, then 32 in flight, over all nodes.
 pub async fn run(cluster: &Cluster) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::figures::{Figures, row};
+use muster_groups::figures::{Figures, row};
 
 const BLOCK: [u8; 4096] = [0x5a; 4096];
 const BLOCKS: u64 = 256;

@@ -12,10 +12,10 @@ use tonic::codec::ProstCodec;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::cluster::value;
-use crate::figures::row;
-use crate::load;
 use crate::writes::{CLIENTS, KEYS, LASTING};
+use muster_groups::cluster::value;
+use muster_groups::figures::row;
+use muster_groups::load;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 10;

@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use muster_wire::JobId;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, new_job};
-use crate::figures::{Figures, row};
-use crate::load;
 use crate::writes::put;
+use muster_groups::cluster::{Cluster, new_job};
+use muster_groups::figures::{Figures, row};
+use muster_groups::load;
 
 const KILLS: usize = 20;
 const VANISHINGS: usize = 6;
@@ -82,7 +82,7 @@ async fn until_written(cluster: &Cluster, job: JobId, lost: usize) -> Duration {
     let writers = writers.map(|at| {
         Box::pin(async move {
             loop {
-                let put = crate::calls::PutAt { within_ms: TRY_MS, ..put(job, at, 0) };
+                let put = muster_groups::calls::PutAt { within_ms: TRY_MS, ..put(job, at, 0) };
                 if cluster.put(at, put).await.is_ok() {
                     return begun.elapsed();
                 }
@@ -135,7 +135,7 @@ async fn writer(cluster: &Cluster, (at, job): (usize, JobId), stop: Instant) -> 
     let mut longest = Duration::ZERO;
     while Instant::now() < stop {
         let begun = Instant::now();
-        let put = || crate::calls::PutAt { within_ms: TRY_MS, ..put(job, 0, 0) };
+        let put = || muster_groups::calls::PutAt { within_ms: TRY_MS, ..put(job, 0, 0) };
         while let Err(error) = cluster.put(at, put()).await {
             let leader = cluster.leader(at, job).await;
             anyhow::ensure!(

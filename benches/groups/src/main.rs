@@ -1,31 +1,23 @@
 //! `cargo xtask bench groups`: what hosting many Raft groups costs, beside etcd and the raw disk in the same run.
 
-mod calls;
-mod cluster;
 mod create;
 mod disk;
 mod etcd;
 mod failover;
-mod figures;
-mod load;
-mod machine;
-mod node;
 mod rest;
-mod soak;
 mod writes;
 
 use std::process::ExitCode;
 
-use cluster::Cluster;
+use muster_groups::cluster::Cluster;
+use muster_groups::{node, start_logs};
 
 /// What is measured, by name.
 const ALL: [&str; 9] = ["disk", "create", "one", "many", "etcd", "asleep", "evicted", "failover", "crowd"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,openraft=error".into());
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_logs();
     let args: Vec<String> = std::env::args().skip(1).collect();
     match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,10 +29,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &[String]) -> anyhow::Result<()> {
-    let (first, rest) = args.split_first().map_or(("", args), |(first, rest)| (first.as_str(), rest));
-    match first {
-        "node" => node::run(node::NodeArgs::parse(rest)?).await,
-        "soak" => soak::run(rest).await,
+    match args.split_first() {
+        Some((first, rest)) if first == "node" => node::run(node::NodeArgs::parse(rest)?).await,
         _ => bench(args).await,
     }
 }

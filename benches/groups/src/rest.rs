@@ -5,10 +5,10 @@ use std::time::Duration;
 use muster_wire::JobId;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, new_job};
-use crate::figures::row;
-use crate::load;
 use crate::writes::put;
+use muster_groups::cluster::{Cluster, new_job};
+use muster_groups::figures::row;
+use muster_groups::load;
 
 const ASLEEP: usize = 2;
 const EVICTED: usize = 3;

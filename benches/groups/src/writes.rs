@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use muster_wire::JobId;
 
-use crate::calls::PutAt;
-use crate::cluster::{Cluster, new_job, value};
-use crate::figures::row;
-use crate::load;
+use muster_groups::calls::PutAt;
+use muster_groups::cluster::{Cluster, new_job, value};
+use muster_groups::figures::row;
+use muster_groups::load;
 
 /// How long each load lasts.
 pub const LASTING: Duration = Duration::from_secs(6);

@@ -15,6 +15,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("muster-link", 6),
     ("muster-consensus", 7),
     ("muster-node", 8),
+    ("muster-groups", 8),
     ("muster-manager", 9),
     ("muster-gate", 9),
     ("muster-worker", 9),

@@ -13,7 +13,7 @@ const JOBS: usize = 16;
 const LONG: Duration = Duration::from_secs(90);
 
 /// 1 → 3 → 5 → 3 members; jobs made at each size keep what was acknowledged.
-pub async fn grow_and_shrink(mut cluster: Cluster) -> anyhow::Result<String> {
+pub(super) async fn grow_and_shrink(mut cluster: Cluster) -> anyhow::Result<String> {
     let mut generations = vec![written(&cluster).await?];
     for _ in 0..2 {
         cluster.join().await?;
@@ -55,7 +55,7 @@ async fn remove(cluster: &mut Cluster, at: usize) -> anyhow::Result<()> {
 }
 
 /// A node is lost for good; a fresh one takes its place in every group.
-pub async fn replaced(mut cluster: Cluster) -> anyhow::Result<String> {
+pub(super) async fn replaced(mut cluster: Cluster) -> anyhow::Result<String> {
     let writers = written(&cluster).await?;
     let lost = cluster.state(2).await?.me;
     cluster.kill(2).await?;

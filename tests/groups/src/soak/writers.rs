@@ -14,12 +14,12 @@ use crate::cluster::{Cluster, new_job};
 use crate::load;
 
 /// How long a client goes on asking before it calls the call failed.
-pub const RETRIES_FOR: Duration = Duration::from_secs(2);
+pub(super) const RETRIES_FOR: Duration = Duration::from_secs(2);
 const TRY_MS: u64 = 300;
 const READ_MS: u64 = 5000;
 
 /// Jobs with one writer each; a writer's values only rise.
-pub struct Writers {
+pub(super) struct Writers {
     jobs: Vec<JobId>,
     acked: Vec<AtomicU64>,
     failed: AtomicU64,
@@ -30,7 +30,7 @@ pub struct Writers {
 
 impl Writers {
     /// Creates the jobs.
-    pub async fn new(cluster: &Cluster, count: usize) -> anyhow::Result<Self> {
+    pub(super) async fn new(cluster: &Cluster, count: usize) -> anyhow::Result<Self> {
         let jobs: Vec<JobId> = (0..count).map(|_| new_job()).collect();
         let (all, nodes) = (&jobs, cluster.running());
         let made = load::of_number(8, count, |at| cluster.create(nodes[at % nodes.len()], all[at])).await;
@@ -41,17 +41,17 @@ impl Writers {
     }
 
     /// The first writer's job.
-    pub fn job(&self) -> JobId {
+    pub(super) fn job(&self) -> JobId {
         self.jobs[0]
     }
 
     /// All jobs.
-    pub fn jobs(&self) -> &[JobId] {
+    pub(super) fn jobs(&self) -> &[JobId] {
         &self.jobs
     }
 
     /// Writes through the nodes in turn until told to stop.
-    pub async fn run(&self, cluster: &Cluster, nodes: &[usize]) {
+    pub(super) async fn run(&self, cluster: &Cluster, nodes: &[usize]) {
         join_all((0..self.jobs.len()).map(|at| self.write(cluster, nodes, at))).await;
     }
 
@@ -91,23 +91,23 @@ impl Writers {
     }
 
     /// Like [`Writers::run`], for runs in which calls may fail for longer than a client retries.
-    pub async fn run_tolerant(&self, cluster: &Cluster, nodes: &[usize]) {
+    pub(super) async fn run_tolerant(&self, cluster: &Cluster, nodes: &[usize]) {
         self.run(cluster, nodes).await;
         self.failed.store(0, Ordering::Relaxed);
     }
 
     /// The writers may run again.
-    pub fn go_on(&self) {
+    pub(super) fn go_on(&self) {
         self.stop.store(false, Ordering::Relaxed);
     }
 
     /// Tells the writers to stop.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Every acknowledged value, or a later one that was not, is found by a linearizable read at every node.
-    pub async fn check(&self, cluster: &Cluster) -> anyhow::Result<String> {
+    pub(super) async fn check(&self, cluster: &Cluster) -> anyhow::Result<String> {
         for at in cluster.running() {
             for (job, acked) in self.jobs.iter().zip(&self.acked) {
                 let found = value_at(cluster, at, *job).await?;
@@ -131,7 +131,7 @@ impl Writers {
 }
 
 /// A job's value by a linearizable read at a node.
-pub async fn value_at(cluster: &Cluster, at: usize, job: JobId) -> anyhow::Result<u64> {
+pub(super) async fn value_at(cluster: &Cluster, at: usize, job: JobId) -> anyhow::Result<u64> {
     let get = GetAt { job, key: 0, within_ms: READ_MS };
     let value = cluster.get(at, get).await.with_context(|| format!("{job} cannot be read at {at}"))?;
     let bytes: Option<[u8; 8]> = value.and_then(|value| value.as_ref().try_into().ok());

@@ -14,7 +14,7 @@ const TRANSFERS: u32 = 20;
 const CALM: Duration = Duration::from_secs(2);
 
 /// All three nodes are restarted, one after the other, under load.
-pub async fn rolling(mut cluster: Cluster) -> anyhow::Result<String> {
+pub(super) async fn rolling(mut cluster: Cluster) -> anyhow::Result<String> {
     let writers = Writers::new(&cluster, JOBS).await?;
     for at in 0..3 {
         let others: Vec<usize> = (0..3).filter(|other| *other != at).collect();
@@ -49,7 +49,7 @@ async fn under_load(
 }
 
 /// The leadership of one group goes round while it is written to.
-pub async fn transfer(cluster: &Cluster) -> anyhow::Result<String> {
+pub(super) async fn transfer(cluster: &Cluster) -> anyhow::Result<String> {
     let writers = Writers::new(cluster, 1).await?;
     let moving = async {
         let mut gaps = Vec::new();
@@ -74,7 +74,7 @@ pub async fn transfer(cluster: &Cluster) -> anyhow::Result<String> {
 }
 
 /// One of three, alone, neither commits nor serves linearizable reads, and is well again afterwards.
-pub async fn minority(cluster: &Cluster) -> anyhow::Result<String> {
+pub(super) async fn minority(cluster: &Cluster) -> anyhow::Result<String> {
     let writers = Writers::new(cluster, JOBS).await?;
     for at in [1, 2] {
         cluster.signal(at, "STOP").await?;
@@ -120,7 +120,7 @@ async fn healed(cluster: &Cluster, writers: &Writers) -> anyhow::Result<()> {
 }
 
 /// A leader that is stopped for a while answers nothing stale when it goes on.
-pub async fn paused(cluster: &Cluster, lasting: Duration) -> anyhow::Result<String> {
+pub(super) async fn paused(cluster: &Cluster, lasting: Duration) -> anyhow::Result<String> {
     let writers = Writers::new(cluster, 1).await?;
     let job = writers.job();
     let leader = cluster.leader(0, job).await?;
@@ -147,7 +147,7 @@ pub async fn paused(cluster: &Cluster, lasting: Duration) -> anyhow::Result<Stri
 }
 
 /// A node whose folder lost its log is not served under its old number.
-pub async fn wiped(mut cluster: Cluster) -> anyhow::Result<String> {
+pub(super) async fn wiped(mut cluster: Cluster) -> anyhow::Result<String> {
     let writers = Writers::new(&cluster, JOBS).await?;
     cluster.kill(2).await?;
     std::fs::remove_dir_all(cluster.folder(2).join("wal"))?;
@@ -165,7 +165,7 @@ pub async fn wiped(mut cluster: Cluster) -> anyhow::Result<String> {
 }
 
 /// All nodes stop and come back with other ports.
-pub async fn new_ports(mut cluster: Cluster) -> anyhow::Result<String> {
+pub(super) async fn new_ports(mut cluster: Cluster) -> anyhow::Result<String> {
     let writers = Writers::new(&cluster, JOBS).await?;
     tokio::join!(writers.run(&cluster, &[0, 1, 2]), async {
         tokio::time::sleep(CALM).await;

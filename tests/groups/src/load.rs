@@ -37,18 +37,17 @@ where
     F: Fn(usize, u64) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let mut latencies = Vec::new();
+    let mut done = Vec::new();
     let mut number = 0;
     while now() < end {
         let start = now();
         match work(client, number).await {
-            Ok(()) if start >= counted => latencies.push(now() - start),
-            Ok(()) => {}
+            Ok(()) => done.push((start, now() - start)),
             Err(error) => note(&error, failed),
         }
         number += 1;
     }
-    latencies
+    done.into_iter().filter(|(start, _)| *start >= counted).map(|(_, took)| took).collect()
 }
 
 /// So many clients share a number of pieces of work.

@@ -1,0 +1,17 @@
+//! Processes that host Raft groups and nothing else, the load on them, and the faults that they are put under:
+//! `cargo xtask soak groups` and, beside other systems, `cargo xtask bench groups`.
+
+pub mod calls;
+pub mod cluster;
+pub mod figures;
+pub mod load;
+pub mod machine;
+pub mod node;
+pub mod soak;
+
+/// What goes wrong is told on standard error; `RUST_LOG` asks for more.
+pub fn start_logs() {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,openraft=error".into());
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
