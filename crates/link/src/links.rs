@@ -152,6 +152,11 @@ impl Links {
         self.inner.peers.get(addr)?.known()
     }
 
+    /// Is the link to `addr` open?
+    pub fn is_open(&self, addr: &str) -> bool {
+        self.inner.peers.get(addr).is_some_and(|peer| peer.is_open())
+    }
+
     /// Who answers on the links that this node dialled, and how many frames have come over each: a number that has
     /// risen is a round trip since the last look.
     pub fn heard(&self) -> Vec<(Arc<Hello>, u64)> {

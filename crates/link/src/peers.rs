@@ -109,6 +109,10 @@ impl Peer {
         }
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.heard().is_some()
+    }
+
     /// Keeps the link; `None` if it is kept already.
     pub(crate) fn keep(&self, stop: &CancellationToken) -> Option<CancellationToken> {
         let mut state = self.state();

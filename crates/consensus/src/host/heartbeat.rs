@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use muster_machine::Machine;
 use muster_runtime::TaskKind;
+use muster_wire::MemberNumber;
 use tokio::time::MissedTickBehavior;
 
 use super::Host;
@@ -13,6 +14,9 @@ use crate::raft::group::Group;
 
 const HEARTBEAT: TaskKind = TaskKind::vital("group_heartbeat");
 const SLOT: Duration = Duration::from_millis(10);
+/// A leader whom everybody answered within so many heartbeats leaves the next one out: the lease lasts several times longer.
+/// A follower that does not answer, its disk being slow, needs to hear of its leader all the more.
+const FRESH_HEARTBEATS: u32 = 2;
 
 pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
     let host = host.clone();
@@ -24,12 +28,21 @@ impl<M: Machine> Host<M> {
     async fn beat(&self) {
         let mut ticks = tokio::time::interval(SLOT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let fresh = self.config.profile.timing().heartbeat() * FRESH_HEARTBEATS;
         loop {
+            let linked = self.linked();
             for bucket in self.buckets() {
                 ticks.tick().await;
-                bucket.iter().for_each(|group| beat_once(group));
+                let stale = bucket.iter().filter(|group| !group.heard_all_within(fresh, &linked));
+                stale.for_each(|group| beat_once(group));
             }
         }
+    }
+
+    /// Members that a heartbeat can reach. Who gets a link again is sent one at once.
+    fn linked(&self) -> Vec<MemberNumber> {
+        let others = self.peers().others().into_iter().map(|other| other.member);
+        others.filter(|other| self.peers().is_linked(*other)).collect()
     }
 
     /// The led groups of one period, spread over its slots.

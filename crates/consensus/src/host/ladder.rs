@@ -40,8 +40,8 @@ const WAKE_MOST: usize = 256;
 const RANK_MS: u64 = 2000;
 /// Hosts that open a group for some work campaign within this, ms.
 const WORK_JITTER_MS: u64 = 300;
-/// A follower that heard nothing for so many heartbeats has a sleeping leader.
-const QUIET_HEARTBEATS: u32 = 3;
+/// A follower that heard nothing for so many heartbeats has a sleeping leader: twice what one may leave out.
+const QUIET_HEARTBEATS: u32 = 6;
 
 /// Sleepers by the host time at which they fell asleep.
 type Sleepers<M> = BTreeMap<(u64, JobId), Arc<Slot<M>>>;

@@ -114,6 +114,11 @@ impl Peers {
         seen.is_none_or(|seen| seen.state.is_live())
     }
 
+    /// Is the link to a member open?
+    pub(crate) fn is_linked(&self, member: MemberNumber) -> bool {
+        self.node(member).is_some_and(|node| self.shared.links.is_open(&node.addr))
+    }
+
     /// Every known member but this node.
     pub(crate) fn others(&self) -> Vec<NodeRef> {
         let me = self.me().member;

@@ -12,7 +12,7 @@ use muster_runtime::{Clock, TaskScope};
 use muster_wal::{GroupError, GroupKey, LogReader, Wal};
 use muster_wire::rpc::raft::{BirthSet, VoteFor};
 use muster_wire::{GroupId, JobId, MemberNumber, RaftId};
-use openraft::async_runtime::WatchReceiver as _;
+use openraft::async_runtime::{Instant as _, WatchReceiver as _};
 use openraft::{Config, Raft, RaftMetrics, ServerState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -183,6 +183,16 @@ impl<M: Machine> Group<M> {
     pub(crate) fn silence(&self) -> Duration {
         let now = self.clock.now().saturating_duration_since(self.epoch);
         now.saturating_sub(Duration::from_millis(self.contact_ms.load(Ordering::Relaxed)))
+    }
+
+    /// As the leader: has every other replica on these members, and at least one, answered anything within this time?
+    pub(crate) fn heard_all_within(&self, time: Duration, members: &[MemberNumber]) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let Some(answered) = &metrics.heartbeat else { return false };
+        let is_meant = |id: u64| id != self.me.0 && members.contains(&RaftId(id).member());
+        let mut meant = answered.iter().filter(|(id, _)| is_meant(**id)).peekable();
+        meant.peek().is_some() && meant.all(|(_, at)| at.as_ref().is_some_and(|at| at.elapsed() < time))
     }
 
     /// A leader's frame was accepted. The last frames of a process that is gone may come after the news of its end.
