@@ -73,10 +73,10 @@ impl<M: Machine> Host<M> {
     /// Drops what is believed about every process of the member up to this generation, and elects anew where one of
     /// them led; how many groups that are.
     pub(crate) fn on_processes_gone(self: &Arc<Self>, gone: Gone, why: &'static str) -> usize {
-        let was_led = |standing: &Standing| standing.was_led_by(gone.member, gone.generation);
+        let was_led = |standing: &Standing| standing.note_gone(gone.member, gone.generation);
         let mut led = self.all_slots();
         led.retain(|slot| was_led(&slot.standing));
-        led.sort_by_key(|slot| (slot.is_at_rest(), Reverse(slot.standing.waiting())));
+        led.sort_by_cached_key(|slot| turn_of(slot, gone.member));
         let directory = was_led(&self.directory_standing);
         let groups = led.len() + usize::from(directory);
         if groups > 0 {
@@ -87,19 +87,23 @@ impl<M: Machine> Host<M> {
     }
 
     fn elect_fast(self: &Arc<Self>, led: Vec<Arc<Slot<M>>>, directory: bool, dead: MemberNumber) {
-        led.iter().for_each(|slot| slot.standing.note_gone());
         let (resting, led): (Vec<_>, Vec<_>) = led.into_iter().partition(|slot| slot.is_at_rest());
         self.elect_sleepers(resting, dead);
         let (host, jobs) = (self.clone(), self.clone());
         if directory {
-            self.directory_standing.note_gone();
             self.scope().spawn_until_stop(FAST, async move {
+                release(host.directory.group(), (&host.directory_standing, dead)).await;
                 host.elect_one(host.directory.group(), (&host.directory_standing, dead)).await;
             });
         }
-        self.scope().spawn_until_stop(FAST, async move {
-            stream::iter(led).for_each_concurrent(AT_ONCE, |slot| jobs.elect_slot(slot, dead)).await;
-        });
+        self.scope().spawn_until_stop(FAST, async move { jobs.elect_all(led, dead).await });
+    }
+
+    /// All promises are dropped before the first campaign: another survivor may be at any of these groups already, and
+    /// a promise to the dead refuses it.
+    async fn elect_all(&self, led: Vec<Arc<Slot<M>>>, dead: MemberNumber) {
+        stream::iter(&led).for_each_concurrent(AT_ONCE, |slot| release_slot(slot, dead)).await;
+        stream::iter(&led).for_each_concurrent(AT_ONCE, |slot| self.elect_slot(slot, dead)).await;
     }
 
     /// Groups asleep get a new leader at a bounded rate; those on disk only get one when they are used or due.
@@ -109,29 +113,22 @@ impl<M: Machine> Host<M> {
         self.scope().spawn_until_stop(FAST, async move {
             for some in asleep.chunks(SLEEPERS_AT_ONCE) {
                 some.iter().for_each(|slot| host.use_now(slot));
-                stream::iter(some.to_vec())
-                    .for_each_concurrent(AT_ONCE, |slot| host.elect_slot(slot, dead))
-                    .await;
+                host.elect_all(some.to_vec(), dead).await;
                 tokio::time::sleep(SLEEPERS_PAUSE).await;
             }
         });
     }
 
-    async fn elect_slot(&self, slot: Arc<Slot<M>>, dead: MemberNumber) {
+    async fn elect_slot(&self, slot: &Slot<M>, dead: MemberNumber) {
         if let Some(group) = slot.running() {
             self.elect_one(&group, (&slot.standing, dead)).await;
         }
     }
 
-    /// Drops the promise to the dead at once, so that others may win; then campaigns itself, if still needed. Another
-    /// process may lead by the time that it is this group's turn: nothing is forgotten of that one.
+    /// Campaigns when it is this host's turn, if still needed.
     async fn elect_one<G: Machine>(&self, group: &Group<G>, (standing, dead): (&Standing, MemberNumber)) {
-        if standing.gone() != Some(dead) {
-            return;
-        }
-        group.forget_contact();
-        if group.drop_promise(dead).await.is_ok() {
-            tokio::time::sleep(self.first_pause() * group.rank(dead) as u32).await;
+        if standing.gone() == Some(dead) {
+            group.await_verdict(self.first_pause() * group.rank(dead) as u32, self.patience()).await;
             self.campaign_fast(group, (standing, dead)).await;
         }
     }
@@ -242,6 +239,31 @@ impl<M: Machine> Host<M> {
         leaderless.for_each(|slot| slot.standing.try_from(now + random::below(SOON_MS)));
         self.directory_standing.try_from(now + random::below(SOON_MS));
     }
+}
+
+async fn release_slot<M: Machine>(slot: &Slot<M>, dead: MemberNumber) {
+    if let Some(group) = slot.running() {
+        release(&group, (&slot.standing, dead)).await;
+    }
+}
+
+/// Drops the promise to the dead, so that others may win. Another process may lead by now: nothing is forgotten of that
+/// one.
+async fn release<G: Machine>(group: &Group<G>, (standing, dead): (&Standing, MemberNumber)) {
+    if standing.gone() != Some(dead) {
+        return;
+    }
+    group.forget_contact();
+    if let Err(error) = group.drop_promise(dead).await {
+        tracing::debug!(group = %group.id, %error, "a promise cannot be dropped");
+    }
+}
+
+/// Those that this host campaigns for before the other survivors come first: by the turn of the others, somebody leads
+/// them. Among these, those with waiting callers.
+fn turn_of<M: Machine>(slot: &Slot<M>, dead: MemberNumber) -> (bool, bool, Reverse<usize>) {
+    let is_later = slot.running().is_some_and(|group| group.rank(dead) > 0);
+    (slot.is_at_rest(), is_later, Reverse(slot.standing.waiting()))
 }
 
 async fn try_once<G: Machine>(group: &Group<G>, standing: &Standing) {

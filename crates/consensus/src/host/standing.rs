@@ -1,7 +1,7 @@
 //! What a host believes about one group's leadership, beside what Raft knows.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use muster_wire::{Generation, MemberNumber};
 
@@ -21,12 +21,17 @@ impl LedBy {
     }
 }
 
+#[derive(Default)]
+struct Belief {
+    led_by: Option<LedBy>,
+    /// The process that was found gone while it led; cleared when another one leads.
+    gone: Option<LedBy>,
+}
+
 /// One group's leadership as its host sees it.
 #[derive(Default)]
 pub(crate) struct Standing {
-    led_by: Mutex<Option<LedBy>>,
-    /// The process that was found gone while it led; cleared when another one leads.
-    gone: Mutex<Option<LedBy>>,
+    belief: Mutex<Belief>,
     waiting: AtomicUsize,
     /// Milliseconds after the host's epoch before which no campaign is begun.
     next_try_ms: AtomicU64,
@@ -38,28 +43,28 @@ impl Standing {
         Arc::new(Self { next_try_ms: AtomicU64::new(at_ms), ..Self::default() })
     }
 
+    fn belief(&self) -> MutexGuard<'_, Belief> {
+        self.belief.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Who leads now. A death is forgotten once another process leads, or the same one by a later election.
     pub(crate) fn note_leader(&self, led_by: Option<LedBy>) {
-        *self.led_by.lock().unwrap_or_else(PoisonError::into_inner) = led_by;
-        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.take_if(|gone| led_by.is_some_and(|by| by.is_not_of(gone)));
+        let mut belief = self.belief();
+        belief.led_by = led_by;
+        belief.gone.take_if(|gone| led_by.is_some_and(|by| by.is_not_of(gone)));
     }
 
-    /// The process that led is gone.
-    pub(crate) fn note_gone(&self) {
-        let led_by = self.led_by.lock().unwrap_or_else(PoisonError::into_inner).take();
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = led_by;
-    }
-
-    /// Did a process of this member, up to this generation, lead when last heard of?
-    pub(crate) fn was_led_by(&self, member: MemberNumber, generation: Generation) -> bool {
-        let led_by = *self.led_by.lock().unwrap_or_else(PoisonError::into_inner);
-        led_by.is_some_and(|by| by.member == member && by.generation <= generation)
+    /// The processes of this member up to this generation are gone. Did one of them lead when last heard of? The first
+    /// who asks is told so; to others who have heard the same it is no news.
+    pub(crate) fn note_gone(&self, member: MemberNumber, generation: Generation) -> bool {
+        let mut belief = self.belief();
+        let led = belief.led_by.take_if(|by| by.member == member && by.generation <= generation);
+        belief.gone = led.or(belief.gone);
+        led.is_some()
     }
 
     pub(crate) fn gone(&self) -> Option<MemberNumber> {
-        let gone = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.map(|process| process.member)
+        self.belief().gone.map(|process| process.member)
     }
 
     /// Callers that wait for an answer now.
@@ -94,5 +99,38 @@ pub(crate) struct Waiting(Arc<Standing>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEAD: MemberNumber = MemberNumber(3);
+
+    fn led_by(member: MemberNumber, term: u64) -> Option<LedBy> {
+        Some(LedBy { member, generation: Generation(1), term })
+    }
+
+    /// A link that is refused and a host that tells: both come within a millisecond.
+    #[test]
+    fn a_death_that_is_heard_of_twice_is_news_once_and_is_not_forgotten() {
+        let standing = Standing::default();
+        standing.note_leader(led_by(DEAD, 1));
+        assert!(standing.note_gone(DEAD, Generation(1)));
+        assert!(!standing.note_gone(DEAD, Generation(1)));
+        assert_eq!(standing.gone(), Some(DEAD));
+        standing.note_leader(led_by(MemberNumber(1), 2));
+        assert_eq!(standing.gone(), None);
+    }
+
+    #[test]
+    fn the_death_of_another_process_says_nothing_of_the_leader() {
+        let standing = Standing::default();
+        standing.note_leader(led_by(MemberNumber(1), 1));
+        assert!(
+            !standing.note_gone(DEAD, Generation(1)) && !standing.note_gone(MemberNumber(1), Generation(0))
+        );
+        assert_eq!(standing.gone(), None);
     }
 }

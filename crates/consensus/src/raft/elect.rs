@@ -13,6 +13,9 @@ use super::forward::after_call;
 use super::group::Group;
 use crate::error::ProposeError;
 
+/// Between two looks at whether the others have said if they would vote.
+const ASKED_PAUSE: Duration = Duration::from_millis(2);
+
 /// The term of a lead that was given away, and since when.
 pub(super) struct GivenAway {
     term: u64,
@@ -39,11 +42,19 @@ impl<M: Machine> Group<M> {
     pub(crate) async fn await_verdict(&self, rest: Duration, patience: Duration) {
         tokio::time::sleep(rest).await;
         let deadline = self.clock.now() + patience;
+        drop(timeout_at(deadline, self.until_answered(rest.max(ASKED_PAUSE))).await);
         let mut metrics = self.raft.server_metrics();
         while !metrics.borrow_and_update().vote.is_committed() {
             if !matches!(timeout_at(deadline, metrics.changed()).await, Ok(Ok(()))) {
                 return;
             }
+        }
+    }
+
+    /// Waits until nobody is being asked whether he would vote for this replica.
+    async fn until_answered(&self, pause: Duration) {
+        while self.wires.is_asking() {
+            tokio::time::sleep(pause).await;
         }
     }
 

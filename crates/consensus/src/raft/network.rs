@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +17,9 @@ use muster_wire::rpc::{Call, RpcError};
 use muster_wire::{GroupId, JobId, RaftId};
 use openraft::OptionalSend;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
-use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
+use openraft::network::{
+    Backoff, RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential,
+};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -37,6 +39,11 @@ const APPEND_PATIENCE: u32 = 4;
 /// How long one piece of a snapshot may take.
 const PIECE_TTL: Duration = Duration::from_secs(20);
 
+/// Between two tries to replicate to a follower: the first, and the longest for one that cannot be reached. A link that
+/// is there again ends the pause.
+const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_MOST: Duration = Duration::from_millis(3200);
+
 /// How long the news that entries of a job are committed waits for the next entries, which bring it along.
 const COMMIT_ALONE_AFTER: Duration = Duration::from_millis(100);
 
@@ -49,6 +56,8 @@ pub(crate) struct Wires {
     pub(crate) me: RaftId,
     pub(crate) birth: Option<BirthSet>,
     pub(crate) set_index: Arc<AtomicU64>,
+    /// Replicas that are being asked whether they would vote.
+    asked: Arc<AtomicU32>,
     /// How long a request that only tells of a commit waits for one with entries.
     pub(crate) commit_alone_after: Duration,
 }
@@ -62,6 +71,7 @@ impl Wires {
             me: opening.me,
             birth: opening.birth.clone(),
             set_index: Arc::new(AtomicU64::new(opening.set_index)),
+            asked: Arc::default(),
             commit_alone_after: commit_alone_after(opening),
         }
     }
@@ -77,6 +87,16 @@ impl Wires {
         }
     }
 
+    /// Has this replica asked others whether they would vote, and not heard from each?
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) > 0
+    }
+
+    fn ask(&self) -> Asked<'_> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Asked(&self.asked)
+    }
+
     /// Asks `to` to lead, whose log must reach as far as `last` (term, origin, index).
     pub(crate) fn transfer_call(
         &self,
@@ -86,6 +106,15 @@ impl Wires {
     ) -> RaftTransfer {
         let last = last.map(|(term, origin, index)| LogIdAt { term, origin, index });
         RaftTransfer { frame: self.frame_to(to), from: convert::wire_vote(from), to, last }
+    }
+}
+
+/// One question, until it is dropped.
+struct Asked<'w>(&'w AtomicU32);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -193,6 +222,15 @@ impl Wire {
     }
 }
 
+/// Pauses that grow while there is no link.
+fn pauses(mut is_linked: impl FnMut() -> bool) -> impl Iterator<Item = Duration> {
+    let mut last = PAUSE / 2;
+    std::iter::from_fn(move || {
+        last = if is_linked() { PAUSE } else { PAUSE_MOST.min(last * 2) };
+        Some(last)
+    })
+}
+
 fn answered(ours: &Vote, theirs: &VoteFor) -> Vote {
     match *theirs == convert::wire_vote(ours) {
         true => *ours,
@@ -238,6 +276,7 @@ impl RaftNetworkV2<Types> for Wire {
         request: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let _asked = self.wires.ask();
         let call = RaftPreVote { ask: self.vote_call(&request) };
         Ok(convert::voted(&self.call(&call, option.soft_ttl(), RPCTypes::Vote).await?))
     }
@@ -270,5 +309,22 @@ impl RaftNetworkV2<Types> for Wire {
             last: request.last_log_id().map(convert::wire_log_id),
         };
         self.call(&call, option.soft_ttl(), RPCTypes::TransferLeader).await.map(|_| Ok(()))
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        let (peers, member) = (self.wires.peers.clone(), self.target.member());
+        Some(Backoff::new(pauses(move || peers.is_linked(member))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_while_there_is_no_link_and_are_short_again_with_one() {
+        let mut links = [false, false, false, false, false, false, true, false].into_iter();
+        let ms: Vec<u128> = pauses(|| links.next().unwrap()).take(8).map(|pause| pause.as_millis()).collect();
+        assert_eq!(ms, [200, 400, 800, 1600, 3200, 3200, 200, 400]);
     }
 }
