@@ -32,9 +32,20 @@ async fn keep_up(inner: &Arc<Inner>, peer: &Arc<Peer>) {
     let mut backoff = Backoff::new(inner.config.redial_first, inner.config.redial_most);
     loop {
         match inner.connection_of(peer, Duration::ZERO).await {
-            Ok(connection) => after_life(attend(inner, &connection).await, inner, &mut backoff).await,
+            Ok(connection) => {
+                let lived = attend(inner, &connection).await;
+                lose_aside(inner, peer);
+                after_life(lived, inner, &mut backoff).await;
+            }
             Err(_) => tokio::time::sleep(backoff.next_delay()).await,
         }
+    }
+}
+
+/// Nobody pings the second link to the peer. It goes with the first, or a large call over it would wait in vain.
+fn lose_aside(inner: &Inner, peer: &Peer) {
+    if let Some(aside) = inner.peers().aside(&peer.addr) {
+        aside.close();
     }
 }
 

@@ -18,7 +18,7 @@ use crate::error::CallError;
 use crate::event::LinkEvent;
 use crate::gatekeeper::{Gatekeeper, Open, check_installation};
 use crate::outbound::Request;
-use crate::peers::{ASIDE, IDLE_LOOKS, Peers};
+use crate::peers::{self, IDLE_LOOKS, Peers};
 use crate::pipe::{News, PipeBounds};
 use crate::serve::Places;
 use crate::service::Service;
@@ -42,7 +42,7 @@ pub struct LinkParts {
 /// All links of a node. Cheap to clone: clones are the same links. They end with their scope.
 #[derive(Clone)]
 pub struct Links {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Links {
@@ -117,8 +117,7 @@ impl Links {
         call: &C,
         within: Duration,
     ) -> Result<C::Reply, CallError> {
-        let slot = format!("{}{ASIDE}", to.addr);
-        self.inner.call_typed((&slot, Some(to.id)), call, within).await
+        self.inner.call_typed((&peers::aside(&to.addr), Some(to.id)), call, within).await
     }
 
     /// Who answers at `to`: an open link tells, else one is dialled.

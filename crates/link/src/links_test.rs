@@ -35,19 +35,41 @@ async fn concurrent_calls_share_one_link_and_are_answered_out_of_order() {
 #[tokio::test]
 async fn what_is_called_aside_goes_over_a_link_of_its_own() {
     let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
-    let to = NodeRef {
-        id: NodeId(2),
-        generation: Generation(1),
-        member: MemberNumber(2),
-        name: "m2".into(),
-        addr: b.addr.clone(),
-    };
+    let to = at(&b);
     let echo = || Echo { text: "hello".into() };
     let (one, other) =
         (a.links.call_node(&to, &echo(), SOON).await, a.links.call_node_aside(&to, &echo(), SOON).await);
     assert_eq!((one.unwrap(), other.unwrap()), ("hello".to_owned(), "hello".to_owned()));
     let inbound = b.scope.running().into_iter().find(|(kind, _)| *kind == "link_inbound");
     assert_eq!(inbound, Some(("link_inbound", 2)));
+}
+
+/// Of a machine that is gone only the pings of the first link tell.
+#[tokio::test]
+async fn a_call_aside_does_not_outlive_the_kept_link_to_its_peer() {
+    let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
+    let mut events = a.links.events();
+    a.links.keep(&b.addr);
+    wait_for(&mut events, |event| matches!(event, LinkEvent::Up { .. }).then_some(())).await;
+    let (to, wait) = (at(&b), Wait { number: 1 });
+    let call = a.links.call_node_aside(&to, &wait, SOON);
+    tokio::pin!(call);
+    tokio::select! {
+        outcome = &mut call => panic!("answered early: {outcome:?}"),
+        () = until(|| b.scope.running().iter().any(|(kind, _)| *kind == "link_serve")) => {}
+    }
+    a.links.inner.peers().get(&b.addr).unwrap().close();
+    assert_eq!(call.await, Err(CallError::Reset));
+}
+
+fn at(node: &TestNode) -> NodeRef {
+    NodeRef {
+        id: NodeId(2),
+        generation: Generation(1),
+        member: MemberNumber(2),
+        name: "m2".into(),
+        addr: node.addr.clone(),
+    }
 }
 
 #[tokio::test]

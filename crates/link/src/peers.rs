@@ -18,7 +18,12 @@ use crate::pipe::Close;
 pub(crate) const IDLE_LOOKS: u32 = 4;
 
 /// Marks the slot of an address's second link. No address ends like this.
-pub(crate) const ASIDE: &str = "#aside";
+const ASIDE: &str = "#aside";
+
+/// The name of the slot of an address's second link.
+pub(crate) fn aside(addr: &str) -> String {
+    format!("{addr}{ASIDE}")
+}
 
 /// What a dial came to.
 pub(crate) type DialOutcome = Result<Arc<Connection>, CallError>;
@@ -111,6 +116,17 @@ impl Peer {
 
     pub(crate) fn is_open(&self) -> bool {
         self.heard().is_some()
+    }
+
+    /// Closes the link from this side: calls that wait for an answer are told that it is lost.
+    pub(crate) fn close(&self) {
+        let open = match &self.state().phase {
+            Phase::Up(connection) => Some(connection.clone()),
+            Phase::Idle | Phase::Dialing(_) | Phase::Failed(..) => None,
+        };
+        if let Some(connection) = open {
+            connection.close(Close::Here);
+        }
     }
 
     /// Keeps the link; `None` if it is kept already.
@@ -216,6 +232,11 @@ impl Peers {
 
     pub(crate) fn get(&self, addr: &str) -> Option<Arc<Peer>> {
         self.slots().get(addr).cloned()
+    }
+
+    /// The slot of an address's second link.
+    pub(crate) fn aside(&self, addr: &str) -> Option<Arc<Peer>> {
+        self.get(&aside(addr))
     }
 
     /// Who answers on open links, and how many frames came over each.
