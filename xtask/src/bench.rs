@@ -25,18 +25,15 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
 }
 
 fn run_groups(names: &[String]) -> anyhow::Result<Verdict> {
-    let status = tools::cargo(GROUPS).args(names).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(tools::cargo(GROUPS).args(names))
 }
 
 fn run_swim(arguments: &[String]) -> anyhow::Result<Verdict> {
-    let status = tools::swim_program("swim-bench").args(arguments).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(tools::swim_program("swim-bench").args(arguments))
 }
 
 fn run_processes(names: &[String]) -> anyhow::Result<Verdict> {
     let built = tools::cargo(BUILD).status().context("cannot run cargo")?;
     anyhow::ensure!(built.success(), "the build failed");
-    let status = tools::cargo(RUN).args(names).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(tools::cargo(RUN).args(names))
 }

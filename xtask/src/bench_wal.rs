@@ -1,8 +1,6 @@
 //! `cargo xtask bench wal [append|recovery|gc|idle] [groups…]`: the write-ahead log beside the raw disk and raft-engine,
 //! from a workspace of its own, so that nobody else builds that.
 
-use anyhow::Context;
-
 use crate::sources;
 use crate::tools;
 use crate::verdict::Verdict;
@@ -15,5 +13,5 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
     let mut cargo = tools::cargo(RUN);
     cargo.args(names).current_dir(sources::workspace_root());
     cargo.env("CARGO_TARGET_DIR", &build).env("MUSTER_BENCH_DIR", build.join("data"));
-    Ok(Verdict::from_status(cargo.status().context("cannot run cargo")?))
+    Verdict::of(&mut cargo)
 }

@@ -81,28 +81,24 @@ fn summary(outcome: &Outcome) -> String {
     format!("{:<12}{:>7.1} s  {said}", outcome.name, outcome.took.as_secs_f64())
 }
 
-fn check(command: &mut Command) -> anyhow::Result<Verdict> {
-    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
-    Ok(Verdict::from_status(status))
-}
-
 /// The simulation is a workspace of its own.
 fn fmt() -> anyhow::Result<Verdict> {
-    let simulation = check(&mut tools::cargo(&["fmt", "--manifest-path", "sim/Cargo.toml", "--check"]))?;
-    let product = check(&mut tools::cargo(&["fmt", "--all", "--check"]))?;
+    let simulation =
+        Verdict::of(&mut tools::cargo(&["fmt", "--manifest-path", "sim/Cargo.toml", "--check"]))?;
+    let product = Verdict::of(&mut tools::cargo(&["fmt", "--all", "--check"]))?;
     Ok(if product == Verdict::Held { simulation } else { product })
 }
 
 fn clippy() -> anyhow::Result<Verdict> {
-    check(&mut tools::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    Verdict::of(&mut tools::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 fn doc() -> anyhow::Result<Verdict> {
-    check(tools::cargo(&["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+    Verdict::of(tools::cargo(&["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn typos() -> anyhow::Result<Verdict> {
-    with_tool(&TYPOS, |mut typos| check(&mut typos))
+    with_tool(&TYPOS, |mut typos| Verdict::of(&mut typos))
 }
 
 /// Reports only: lizard counts `?` and each arm of a dispatch, which the project's rule does not.

@@ -1,7 +1,5 @@
 //! `cargo xtask fix`: what the tools can repair by themselves.
 
-use anyhow::Context;
-
 use crate::tools;
 use crate::verdict::Verdict;
 
@@ -17,6 +15,5 @@ pub(crate) fn run(_: &[String]) -> anyhow::Result<Verdict> {
 }
 
 fn call(arguments: &[&str]) -> anyhow::Result<Verdict> {
-    let status = tools::cargo(arguments).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(&mut tools::cargo(arguments))
 }

@@ -1,7 +1,5 @@
 //! `cargo xtask fuzz swim [SECONDS]`: random input for decoders, from a seed that is printed.
 
-use anyhow::Context;
-
 use crate::tools;
 use crate::verdict::Verdict;
 
@@ -11,6 +9,5 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<Verdict> {
     let target = arguments.first().map_or("", String::as_str);
     anyhow::ensure!(target == "swim", "name a target: swim");
     let seconds = arguments.get(1).map_or(SECONDS, String::as_str);
-    let status = tools::swim_program("swim-fuzz").arg(seconds).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(tools::swim_program("swim-fuzz").arg(seconds))
 }

@@ -31,24 +31,20 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {
 }
 
 fn groups(names: &[String]) -> anyhow::Result<Verdict> {
-    let status = tools::cargo(GROUPS).args(names).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(tools::cargo(GROUPS).args(names))
 }
 
 fn swim() -> anyhow::Result<Verdict> {
-    let status = tools::cargo(SWIM).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(&mut tools::cargo(SWIM))
 }
 
 fn properties(sequences: &str) -> anyhow::Result<Verdict> {
     let mut cargo = tools::cargo(PROPERTIES);
-    let status = cargo.env("MUSTER_PROPERTY_CASES", sequences).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(cargo.env("MUSTER_PROPERTY_CASES", sequences))
 }
 
 fn cluster(names: &[String]) -> anyhow::Result<Verdict> {
     let built = tools::cargo(BUILD).status().context("cannot run cargo")?;
     anyhow::ensure!(built.success(), "the build failed");
-    let status = tools::cargo(RUN).args(names).status().context("cannot run cargo")?;
-    Ok(Verdict::from_status(status))
+    Verdict::of(tools::cargo(RUN).args(names))
 }

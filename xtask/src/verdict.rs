@@ -1,5 +1,9 @@
 //! What a gate says at its end.
 
+use std::process::Command;
+
+use anyhow::Context as _;
+
 /// The outcome of one gate; an error beside it means that the gate itself could not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -16,6 +20,12 @@ impl Verdict {
     pub(crate) fn from_faults(faults: &[String]) -> Self {
         faults.iter().for_each(|fault| println!("{fault}"));
         if faults.is_empty() { Verdict::Held } else { Verdict::Broken }
+    }
+
+    /// Runs a program that tells faults by its exit status.
+    pub(crate) fn of(command: &mut Command) -> anyhow::Result<Self> {
+        let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+        Ok(Self::from_status(status))
     }
 
     /// The verdict of a program that tells faults by its exit status.

@@ -1,8 +1,7 @@
 //! Creating replicated groups.
 
 use muster_groups::calls::PutAt;
-use muster_groups::cluster::value;
-use muster_groups::cluster::{Cluster, new_job};
+use muster_groups::cluster::{Cluster, new_job, value};
 use muster_groups::figures::row;
 use muster_groups::load;
 

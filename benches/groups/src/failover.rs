@@ -7,6 +7,7 @@ use muster_wire::JobId;
 use tokio::time::Instant;
 
 use crate::writes::put;
+use muster_groups::calls::PutAt;
 use muster_groups::cluster::{Cluster, new_job};
 use muster_groups::figures::{Figures, row};
 use muster_groups::load;
@@ -82,7 +83,7 @@ async fn until_written(cluster: &Cluster, job: JobId, lost: usize) -> Duration {
     let writers = writers.map(|at| {
         Box::pin(async move {
             loop {
-                let put = muster_groups::calls::PutAt { within_ms: TRY_MS, ..put(job, at, 0) };
+                let put = PutAt { within_ms: TRY_MS, ..put(job, at, 0) };
                 if cluster.put(at, put).await.is_ok() {
                     return begun.elapsed();
                 }
@@ -135,7 +136,7 @@ async fn writer(cluster: &Cluster, (at, job): (usize, JobId), stop: Instant) -> 
     let mut longest = Duration::ZERO;
     while Instant::now() < stop {
         let begun = Instant::now();
-        let put = || muster_groups::calls::PutAt { within_ms: TRY_MS, ..put(job, 0, 0) };
+        let put = || PutAt { within_ms: TRY_MS, ..put(job, 0, 0) };
         while let Err(error) = cluster.put(at, put()).await {
             let leader = cluster.leader(at, job).await;
             anyhow::ensure!(

@@ -10,22 +10,14 @@ mod writes;
 use std::process::ExitCode;
 
 use muster_groups::cluster::Cluster;
-use muster_groups::{node, start_logs};
+use muster_groups::{node, run_program};
 
 /// What is measured, by name.
 const ALL: [&str; 9] = ["disk", "create", "one", "many", "etcd", "asleep", "evicted", "failover", "crowd"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    start_logs();
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match run(&args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench groups: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    run_program("bench groups", run).await
 }
 
 async fn run(args: &[String]) -> anyhow::Result<()> {

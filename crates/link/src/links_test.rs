@@ -9,6 +9,7 @@ use muster_wire::rpc::RpcError;
 use muster_wire::{ClusterId, Generation, MemberNumber, NodeId, NodeRef};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 
 use crate::testkit::{Echo, SOON, TestNode, Wait, hello, quick, until, wait_for};
 use crate::{CallError, DownCause, Gatekeeper, LinkConfig, LinkEvent};
@@ -48,9 +49,7 @@ async fn what_is_called_aside_goes_over_a_link_of_its_own() {
 #[tokio::test]
 async fn a_call_aside_does_not_outlive_the_kept_link_to_its_peer() {
     let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
-    let mut events = a.links.events();
-    a.links.keep(&b.addr);
-    wait_for(&mut events, |event| matches!(event, LinkEvent::Up { .. }).then_some(())).await;
+    let _events = kept(&a, &b).await;
     let (to, wait) = (at(&b), Wait { number: 1 });
     let call = a.links.call_node_aside(&to, &wait, SOON);
     tokio::pin!(call);
@@ -60,6 +59,14 @@ async fn a_call_aside_does_not_outlive_the_kept_link_to_its_peer() {
     }
     a.links.inner.peers().get(&b.addr).unwrap().close();
     assert_eq!(call.await, Err(CallError::Reset));
+}
+
+/// The events of the first node, whose kept link to the second is up.
+async fn kept(one: &TestNode, other: &TestNode) -> broadcast::Receiver<LinkEvent> {
+    let mut events = one.links.events();
+    one.links.keep(&other.addr);
+    wait_for(&mut events, |event| matches!(event, LinkEvent::Up { .. }).then_some(())).await;
+    events
 }
 
 fn at(node: &TestNode) -> NodeRef {
@@ -83,9 +90,7 @@ async fn a_dial_that_nobody_takes_is_refused() {
 #[tokio::test]
 async fn a_killed_server_fails_the_call_and_gives_evidence() {
     let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
-    let mut events = a.links.events();
-    a.links.keep(&b.addr);
-    wait_for(&mut events, |event| matches!(event, LinkEvent::Up { .. }).then_some(())).await;
+    let mut events = kept(&a, &b).await;
     let links = a.links.clone();
     let wait = Wait { number: 1 };
     let call = links.call(&b.addr, &wait, SOON);
@@ -120,9 +125,7 @@ fn refused(event: LinkEvent) -> Option<Option<Arc<Hello>>> {
 #[tokio::test]
 async fn a_kept_link_comes_up_again_and_shows_the_new_generation() {
     let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
-    let mut events = a.links.events();
-    a.links.keep(&b.addr);
-    wait_for(&mut events, |event| matches!(event, LinkEvent::Up { .. }).then_some(())).await;
+    let mut events = kept(&a, &b).await;
     let addr = b.kill().await;
     wait_for(&mut events, refused).await;
     let listener = TcpListener::bind(&addr).await.unwrap();

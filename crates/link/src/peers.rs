@@ -98,20 +98,14 @@ impl Peer {
     /// Who answered there last; newer than the last handshake if the peer told more since.
     pub(crate) fn known(&self) -> Option<Arc<Hello>> {
         let state = self.state();
-        match &state.phase {
-            Phase::Up(connection) => Some(connection.peer()),
-            Phase::Idle | Phase::Dialing(_) | Phase::Failed(..) => state.known.clone(),
-        }
+        state.phase.up().map(|connection| connection.peer()).or_else(|| state.known.clone())
     }
 
     /// Who answers on the open link, and how many frames came from there.
     fn heard(&self) -> Option<(Arc<Hello>, u64)> {
-        match &self.state().phase {
-            Phase::Up(connection) if connection.is_open() => {
-                Some((connection.peer(), connection.pipe().heard()))
-            }
-            Phase::Up(_) | Phase::Idle | Phase::Dialing(_) | Phase::Failed(..) => None,
-        }
+        let state = self.state();
+        let open = state.phase.up().filter(|connection| connection.is_open())?;
+        Some((open.peer(), open.pipe().heard()))
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -120,11 +114,8 @@ impl Peer {
 
     /// Closes the link from this side: calls that wait for an answer are told that it is lost.
     pub(crate) fn close(&self) {
-        let open = match &self.state().phase {
-            Phase::Up(connection) => Some(connection.clone()),
-            Phase::Idle | Phase::Dialing(_) | Phase::Failed(..) => None,
-        };
-        if let Some(connection) = open {
+        let up = self.state().phase.up().cloned();
+        if let Some(connection) = up {
             connection.close(Close::Here);
         }
     }
@@ -165,8 +156,7 @@ impl State {
     }
 
     fn close_if_idle(&mut self) {
-        if let Phase::Up(connection) = &self.phase {
-            let connection = connection.clone();
+        if let Some(connection) = self.phase.up().cloned() {
             self.known = Some(connection.peer());
             close_unused(&connection);
         }
@@ -183,6 +173,14 @@ fn close_unused(connection: &Connection) {
 }
 
 impl Phase {
+    /// The link, open or just lost.
+    const fn up(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Up(connection) => Some(connection),
+            Self::Idle | Self::Dialing(_) | Self::Failed(..) => None,
+        }
+    }
+
     fn found(&self, now: Instant, pause: Duration) -> Option<Found> {
         match self {
             Self::Up(connection) => connection.is_open().then(|| Found::Up(connection.clone())),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use imbl::OrdMap;
-use muster_machine::{Apply, Machine, Outcome, Retired, Stamp, Table};
+use muster_machine::{Apply, Machine, Outcome, Retired, Stamp, Table, command_table};
 use muster_wire::{CodecError, Token};
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +29,6 @@ pub struct Put {
     pub value: Bytes,
 }
 
-impl muster_machine::Command for Put {
-    const TAG: u16 = 1;
-    const NAME: &'static str = "put";
-    type Reply = u64;
-}
-
 impl Apply<Values> for Put {
     fn apply(self, values: &mut Values, _: Stamp) -> Outcome {
         values.values.insert(self.key, self.value);
@@ -43,15 +37,9 @@ impl Apply<Values> for Put {
     }
 }
 
-static COMMANDS: Table<Values> = Table {
-    rows: &[muster_machine::Row {
-        tag: 1,
-        name: "put",
-        guard_names: &[],
-        guards: &[],
-        apply: muster_machine::table::decode_and_apply::<Values, Put>,
-    }],
-};
+command_table! { Values:
+    1 => Put, "put" -> u64 { guards: [] },
+}
 
 impl Machine for Values {
     const TIER: &'static str = "bench";

@@ -2,19 +2,11 @@
 
 use std::process::ExitCode;
 
-use muster_groups::{node, soak, start_logs};
+use muster_groups::{node, run_program, soak};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    start_logs();
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match run(&args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("muster-groups: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    run_program("muster-groups", run).await
 }
 
 async fn run(args: &[String]) -> anyhow::Result<()> {

@@ -41,8 +41,9 @@ impl<M: Machine> Host<M> {
 
     /// Members that a heartbeat can reach. Who gets a link again is sent one at once.
     fn linked(&self) -> Vec<MemberNumber> {
-        let others = self.peers().others().into_iter().map(|other| other.member);
-        others.filter(|other| self.peers().is_linked(*other)).collect()
+        let links = self.peers().links();
+        let others = self.peers().others().into_iter();
+        others.filter(|other| links.is_open(&other.addr)).map(|other| other.member).collect()
     }
 
     /// The led groups of one period, spread over its slots.
