@@ -25,7 +25,7 @@ mod trace;
 mod watch;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -57,6 +57,11 @@ fn run() -> anyhow::Result<ExitCode> {
         anyhow::bail!("usage: muster-sim SEED DIR [--show] [SCRIPT]")
     };
     let (seed, dir) = (seed.parse::<u64>().context("the seed is a number")?, PathBuf::from(dir));
+    anyhow::ensure!(
+        is_blank(&dir),
+        "{} holds an earlier run, which would change this one: name a new one",
+        dir.display()
+    );
     let plan = Plan::of(seed).with(script_in(rest)?);
     let trace = Trace::default();
     if rest.iter().any(|arg| arg == "--show") {
@@ -71,6 +76,10 @@ fn run() -> anyhow::Result<ExitCode> {
     let outcome = outcome.map_err(|_| anyhow::anyhow!("the simulation itself panicked"))?;
     report(seed, &outcome);
     Ok(if outcome.fault.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn is_blank(dir: &Path) -> bool {
+    std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none())
 }
 
 /// The script that is named, in place of the seed's own.

@@ -120,9 +120,10 @@ impl Watch {
     }
 }
 
-/// A disk that has failed takes replicas along; they are opened again some time after it works again.
+/// A disk that has failed takes replicas along; they are opened again some time after it works again. Rot in the log's last
+/// batch looks like a torn end, and takes along all whose entries were copied there.
 fn is_excused(machine: &Machine, statuses: &[GroupStatus]) -> bool {
-    if machine.has_stopped() || machine.disk.is_failing() {
+    if machine.has_stopped() || machine.disk.is_failing() || machine.is_rotten() {
         return true;
     }
     if !statuses.iter().any(has_failed) {
@@ -135,10 +136,9 @@ fn has_failed(status: &GroupStatus) -> bool {
     status.state == "failed"
 }
 
-/// A replica fails with the disk below it, or with its own records, and for no other reason.
+/// A replica fails with the disk below it, and for no other reason.
 fn check_replica(shared: &Shared, machine: &Machine, status: &GroupStatus) {
-    let is_rotten = status.job.is_some_and(|job| machine.is_rotten(job));
-    if has_failed(status) && !is_rotten {
+    if has_failed(status) {
         shared.oracle.accuse(format!("a replica of group {} has failed at {}", status.group, machine.name));
     }
 }

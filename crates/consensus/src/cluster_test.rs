@@ -3,19 +3,20 @@
 use std::path::Path;
 use std::time::Duration;
 
+use muster_link::CallError;
 use muster_wal::{GroupKey, Options, Wal};
 use muster_wire::job::JobStatus;
-use muster_wire::rpc::raft::{BirthSet, GroupFrame, RaftPreVote, RaftVote, VoteFor};
+use muster_wire::rpc::raft::{BirthSet, GroupFrame, RaftPreVote, RaftVote, RaftVoted, VoteFor};
 use muster_wire::{GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId};
 
-use crate::directory::Registered;
 use crate::directory::testing::summary;
+use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
 use crate::host::table::wal_key;
 use crate::identity::WAL_DIR;
 use crate::raft::store::{until_durable, waiter};
 use crate::status::Consistency;
-use crate::testing::cluster::{CALL, SOON, Site, eventually, kill_all};
+use crate::testing::cluster::{CALL, Node, SOON, Site, eventually, kill_all, registration};
 use crate::testing::ledger::end;
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0001);
@@ -117,13 +118,18 @@ async fn what_the_directory_has_taken_is_read_and_kept_wherever_and_however_earl
 async fn no_replica_is_made_for_a_frame_without_the_opening_of_its_group() {
     let site = Site::of(3);
     let nodes = site.nodes().await;
-    let (asker, asked) = (&nodes[0].coordinator.host, &nodes[1].coordinator.host);
     for (job, has_opening) in [(JobId(1), true), (JobId(2), false)] {
         let ask = early_vote((nodes[0].member(), nodes[1].member()), job, has_opening);
-        drop(asker.peers().call(nodes[1].member(), &RaftPreVote { ask }, CALL).await);
-        assert_eq!(asked.slot(job).is_none(), has_opening);
+        drop(vote_of(&nodes, ask).await);
+        assert_eq!(nodes[1].coordinator.host.slot(job).is_none(), has_opening);
     }
     kill_all(nodes).await;
+}
+
+/// The first node asks the second.
+async fn vote_of(nodes: &[Node], ask: RaftVote) -> Result<RaftVoted, CallError> {
+    let asker = &nodes[0].coordinator.host;
+    asker.peers().call(nodes[1].member(), &RaftPreVote { ask }, CALL).await
 }
 
 fn early_vote((from, to): (MemberNumber, MemberNumber), job: JobId, has_opening: bool) -> RaftVote {
@@ -152,11 +158,42 @@ async fn a_replica_that_was_erased_is_not_born_again_from_its_row() {
     kill_all(nodes).await;
     erase(&site.config(0).data_dir.join(WAL_DIR), (me, key)).await;
     let alone = site.node(0).await;
-    let row = || async { alone.coordinator.directory().job(JOB).map(|row| row.opening.is_some()) };
-    assert!(eventually("the row", row).await);
-    let failed = || async { (alone.coordinator.group(JOB)?.state == "failed").then_some(()) };
-    eventually("its birth is refused", failed).await;
+    let row = || async { alone.coordinator.directory().job(JOB).cloned() };
+    let row = eventually("the row", row).await;
+    let host = &alone.coordinator.host;
+    assert!(row.opening.is_some() && host.ensure(host.my_opening(&row).unwrap()).is_err());
+    assert!(host.slot(JOB).is_none());
     alone.kill().await;
+}
+
+/// Its last members may ask a removed replica for its vote, and name a directory that is newer than its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_was_removed_is_not_opened_for_a_frame() {
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    let asked = &nodes[1].coordinator.host;
+    let ask = early_vote((nodes[0].member(), nodes[1].member()), JOB, false);
+    asked.erase(GroupKey { group: ask.frame.group.0, incarnation: 0 }).await;
+    assert!(vote_of(&nodes, ask).await.is_err() && asked.slot(JOB).is_none());
+    kill_all(nodes).await;
+}
+
+/// The log forgets removals in time: such a replica would begin anew, and vote a second time in a term.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_the_directory_has_let_go_is_not_opened_for_a_frame() {
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    let (host, asked) = (&nodes[1].coordinator.host, nodes[1].member());
+    let alone = RegisterJob { replication: 1, ..registration(JOB, nodes[0].member()) };
+    nodes[0].coordinator.register(alone, CALL).await.unwrap();
+    let row = || async { nodes[1].coordinator.directory().job(JOB).cloned() };
+    let group = eventually("the row", row).await.group;
+    for (job, group) in [(JOB, group), (JobId(2), GroupId(1))] {
+        let mut ask = early_vote((nodes[0].member(), asked), job, false);
+        ask.frame.group = group;
+        assert!(vote_of(&nodes, ask).await.is_err() && host.slot(job).is_none());
+    }
+    kill_all(nodes).await;
 }
 
 async fn erase(dir: &Path, (node, key): (NodeId, GroupKey)) {

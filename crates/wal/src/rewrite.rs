@@ -247,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn r5_a_copied_segment_goes_when_its_copies_are_attested() {
+        let mut store = store(1, 3);
+        slices(&mut store);
+        store.tidy().unwrap();
+        assert_eq!(store.totals.segments_deleted, 0);
+        store.commit(&[Record { key: key(9, 1), op: Op::Create }]).unwrap();
+        store.tidy().unwrap();
+        assert_eq!(store.totals.segments_deleted, 1);
+    }
+
+    #[test]
     fn few_groups_are_looked_at_for_one_batch() {
         let mut store = store(3 * SLICE_GROUPS as u64, 0);
         store.rewrite = Some(Rewrite { segment: 7, after: None });

@@ -96,6 +96,10 @@ impl Registry {
         self.live.contains_key(&key) || self.closed.contains(&key)
     }
 
+    pub(crate) fn is_over(&self, key: GroupKey) -> bool {
+        self.closed.contains(&key) || self.newer_than(key).is_some()
+    }
+
     /// The newest life of the group that is known, if it is newer than `key`.
     pub(crate) fn newer_than(&self, key: GroupKey) -> Option<u32> {
         let newer = key..=GroupKey { incarnation: u32::MAX, ..key };

@@ -62,7 +62,7 @@ pub(crate) struct Store {
     pub(crate) ledger: Ledger,
     pub(crate) spares: Spares,
     pub(crate) space: Arc<Space>,
-    /// Bytes of each segment but the active one.
+    /// Bytes of each segment with something alive but the active one.
     pub(crate) sealed: BTreeMap<u64, u64>,
     /// Segments that hold damaged records.
     pub(crate) damaged: BTreeSet<u64>,
@@ -70,6 +70,8 @@ pub(crate) struct Store {
     buffer: Vec<u8>,
     /// The last batch is attested by another one.
     is_sealed: bool,
+    /// Bytes of each segment in which nothing lives any more, until the last batch is attested.
+    dead: BTreeMap<u64, u64>,
     pub(crate) rewrite: Option<Rewrite>,
     /// The segment that was copied last.
     pub(crate) rewritten: Option<u64>,
@@ -97,6 +99,7 @@ impl Store {
             active,
             buffer: Vec::new(),
             is_sealed: true,
+            dead: BTreeMap::new(),
             rewrite: None,
             rewritten: None,
             totals: Totals::default(),
@@ -197,17 +200,29 @@ impl Store {
         self.is_sealed
     }
 
-    /// Frees old segments, from the old end only.
+    /// Frees old segments, from the old end only. The last batch may hold the copies of what was in them. As long as nothing
+    /// attests it, rot in it would be taken for a torn end, and nothing would tell that anything is missing: a segment goes
+    /// one batch after its death. Without room for another segment there is no choice.
     pub(crate) fn tidy(&mut self) -> Result<Tidied, Fault> {
         let mut tidied = Tidied::default();
+        self.retire(&mut tidied)?;
         while let Some(segment) = self.dead_oldest() {
-            let bytes = self.sealed.remove(&segment).unwrap_or_default();
+            self.dead.extend(self.sealed.remove_entry(&segment));
+        }
+        if self.is_sealed || self.space.is_last_segment() {
+            self.retire(&mut tidied)?;
+        }
+        self.plan_rewrite(&mut tidied);
+        Ok(tidied)
+    }
+
+    fn retire(&mut self, tidied: &mut Tidied) -> Result<(), Fault> {
+        for (segment, bytes) in std::mem::take(&mut self.dead) {
             self.spares.retire(Dead { segment, bytes, damaged: self.damaged.remove(&segment) })?;
             self.totals.segments_deleted += 1;
             tidied.forgotten.extend(self.ledger.forget_segment(segment));
         }
-        self.plan_rewrite(&mut tidied);
-        Ok(tidied)
+        Ok(())
     }
 
     fn dead_oldest(&self) -> Option<u64> {
@@ -218,12 +233,12 @@ impl Store {
         self.sealed.first_key_value().map(|(segment, _)| *segment)
     }
 
-    /// Bytes in all segment files.
+    /// Bytes in all segment files that are needed.
     pub(crate) fn bytes(&self) -> u64 {
         self.sealed.values().sum::<u64>() + self.active.bytes()
     }
 
-    /// Segment files.
+    /// Segment files that are needed.
     pub(crate) fn segments(&self) -> u64 {
         self.sealed.len() as u64 + 1
     }

@@ -106,6 +106,11 @@ impl Wal {
         self.registry(|registry| registry.is_known(key))
     }
 
+    /// Whether this life of the group has ended: it was removed, or a newer one is known.
+    pub fn is_over(&self, key: GroupKey) -> bool {
+        self.registry(|registry| registry.is_over(key))
+    }
+
     /// The group's one handle; a group that is not there is created, which closes all its lower incarnations.
     /// The creation itself becomes durable with the first operation that waits for that.
     ///
@@ -129,7 +134,7 @@ impl Wal {
         if let Some(newest) = registry.newer_than(key) {
             return Err(GroupError::Superseded { newest });
         }
-        if registry.closed.contains(&key) {
+        if registry.is_over(key) {
             return Err(GroupError::Removed);
         }
         let create = Record { key, op: Op::Create };

@@ -75,7 +75,7 @@ impl<M: Machine> Host<M> {
             (false, None) => self.ensure(opening),
         };
         if let Err(error) = opened {
-            tracing::warn!(job = %row.job, %error, "another group of this job is still being closed");
+            tracing::warn!(job = %row.job, %error, "not opened: this replica was removed, or another group of the job is still being closed");
         }
     }
 
@@ -133,31 +133,41 @@ impl<M: Machine> Host<M> {
     /// newest directory decides: one that lags behind after a start does not know yet who was taken into a group, and such
     /// a replica may have acknowledged entries.
     pub(crate) async fn erase_orphans(&self) {
-        let suspects = self.orphans_by(&self.directory.view(), self.ground.wal.groups());
+        let view = self.directory.view();
+        let mut suspects = self.ground.wal.groups();
+        suspects.retain(|key| self.is_orphan(&view, *key));
         if suspects.is_empty() {
             return;
         }
         let deadline = self.clock().now() + ORPHAN_WITHIN;
         let Ok(newest) = self.directory.group().up_to_date(deadline).await else { return };
-        for key in self.orphans_by(&newest, suspects) {
+        for key in suspects.into_iter().filter(|key| self.is_orphan(&newest, *key)) {
             tracing::info!(group = key.group, "removing a replica of a group that is no more");
             self.erase(key).await;
         }
     }
 
-    fn orphans_by(&self, view: &View<Directory>, keys: Vec<GroupKey>) -> Vec<GroupKey> {
-        keys.into_iter().filter(|key| self.is_orphan(&view.state, view.applied, *key)).collect()
+    fn is_orphan(&self, view: &View<Directory>, key: GroupKey) -> bool {
+        let (group, mine) = (GroupId(key.group), RaftId::new(self.me(), Incarnation(key.incarnation)));
+        let job = view.state.job_of_group(group);
+        let is_held = job.and_then(|job| self.slot(job)).is_some_and(|slot| slot.replica() == mine);
+        group != GroupId(0) && !is_held && has_let_go(view, group, mine)
     }
 
-    fn is_orphan(&self, directory: &Directory, applied: u64, key: GroupKey) -> bool {
-        let group = GroupId(key.group);
-        if group == GroupId(0) || group.0 > applied {
-            return false;
-        }
-        let mine = RaftId::new(self.me(), Incarnation(key.incarnation));
-        let row = directory.job_of_group(group).and_then(|job| directory.job(job));
-        let held = |row: &JobRow| self.slot(row.job).is_some_and(|slot| slot.replica() == mine);
-        !row.is_some_and(|row| row.concerns(mine) || held(row))
+    /// A replica that was removed from here, or must be, is not opened again, whatever a row or a frame says that lags
+    /// behind: it would have forgotten its votes. The log forgets removals in time, the directory does not.
+    pub(super) fn is_gone(&self, opening: &Opening) -> bool {
+        let by_directory = || has_let_go(&self.directory.view(), opening.group, opening.me);
+        self.ground.wal.is_over(wal_key(opening)) || by_directory()
+    }
+}
+
+/// The replica's group is retired, or it is no more in the set. A directory that is behind the group's registration, or
+/// behind the replica's coming, has not.
+fn has_let_go(view: &View<Directory>, group: GroupId, replica: RaftId) -> bool {
+    match view.state.job_of_group(group).and_then(|job| view.state.job(job)) {
+        Some(row) => !row.concerns(replica) && replica.incarnation() <= row.incarnation,
+        None => group.0 <= view.applied,
     }
 }
 

@@ -36,7 +36,8 @@ impl<M: Machine> Host<M> {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The slot of a group, opening it if it is not there. `NotServing` while another group of the job is in its place.
+    /// The slot of a group, opening it if it is not there. `NotServing` while another group of the job is in its place, and
+    /// for a replica that is gone.
     pub(crate) fn ensure(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
         let slot = self.ensure_slot(opening)?;
         self.open(&slot);
@@ -58,6 +59,7 @@ impl<M: Machine> Host<M> {
     pub(super) fn ensure_slot(self: &Arc<Self>, opening: Opening) -> Result<Arc<Slot<M>>, ProposeError> {
         match self.slots.entry(opening.job) {
             Entry::Occupied(there) => same_group(there.get(), &opening),
+            Entry::Vacant(_) if self.is_gone(&opening) => Err(ProposeError::NotServing),
             Entry::Vacant(place) => {
                 let standing = Standing::trying_from(self.first_try_ms(&opening));
                 let slot = Arc::new(Slot::evicted(opening, standing));
