@@ -25,8 +25,7 @@ pub async fn asleep(cluster: &Cluster) -> anyhow::Result<()> {
     row("memory of an awake group and node", &per_group(cluster, empty, SLEEPERS)?);
     cluster.all_hold(ASLEEP, SLEEPERS, SETTLE).await?;
     row("memory of a sleeping group and node", &per_group(cluster, empty, SLEEPERS)?);
-    let percent = cluster.cpu_percent(MEASURED).await?;
-    row("CPU of three nodes, 1,000 groups asleep", &format!("{percent:.1} % of a core"));
+    cpu(cluster, "1,000 groups asleep").await?;
     wake(cluster, &jobs, "a sleeping group").await;
     Ok(())
 }
@@ -37,8 +36,7 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
     let jobs = create(&cluster, EVICTED_GROUPS).await?;
     cluster.all_hold(EVICTED, EVICTED_GROUPS, SETTLE * 2).await?;
     row("memory of an evicted group and node", &per_group(&cluster, empty, EVICTED_GROUPS)?);
-    let percent = cluster.cpu_percent(MEASURED).await?;
-    row("CPU of three nodes, 10,000 groups evicted", &format!("{percent:.1} % of a core"));
+    cpu(&cluster, "10,000 groups evicted").await?;
     wake(&cluster, &jobs, "an evicted group").await;
     tokio::time::sleep(MEASURED).await;
     cluster.kill(0).await?;
@@ -49,7 +47,16 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
         "restart of one node with 10,000 groups, until it is ready",
         &format!("{:.2} s", begun.elapsed().as_secs_f64()),
     );
-    restart_all(&mut cluster, jobs[0]).await
+    restart_all(&mut cluster, jobs[0]).await?;
+    cluster.all_hold(EVICTED, EVICTED_GROUPS, SETTLE).await?;
+    row("memory of an evicted group and node, after a restart", &per_group(&cluster, empty, EVICTED_GROUPS)?);
+    cpu(&cluster, "10,000 groups evicted, after a restart").await
+}
+
+async fn cpu(cluster: &Cluster, what: &str) -> anyhow::Result<()> {
+    let percent = cluster.cpu_percent(MEASURED).await?;
+    row(&format!("CPU of three nodes, {what}"), &format!("{percent:.1} % of a core"));
+    Ok(())
 }
 
 async fn restart_all(cluster: &mut Cluster, job: JobId) -> anyhow::Result<()> {

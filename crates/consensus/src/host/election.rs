@@ -10,7 +10,6 @@ use muster_machine::Machine;
 use muster_runtime::{TaskKind, random};
 use muster_wire::{JobId, MemberNumber};
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
 
 use super::Host;
 use super::evidence::Gone;
@@ -181,11 +180,9 @@ impl<M: Machine> Host<M> {
 
     /// Every group without a leader, for ever: those with waiting callers first, at a bounded rate.
     async fn elect_slowly(&self) {
-        let mut looks = tokio::time::interval(SLOW_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let slots = tokio::select! {
-                _ = looks.tick() => self.look_at_all(),
+                () = muster_runtime::rest(SLOW_EVERY) => self.look_at_all(),
                 jobs = self.wanted.take() => jobs.into_iter().filter_map(|job| self.slot(job)).collect(),
             };
             if self.is_out_of_time() {

@@ -28,10 +28,15 @@ impl<M: Machine> Host<M> {
     async fn beat(&self) {
         let mut ticks = tokio::time::interval(SLOT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let fresh = self.config.profile.timing().heartbeat() * FRESH_HEARTBEATS;
+        let period = self.config.profile.timing().heartbeat();
+        let fresh = period * FRESH_HEARTBEATS;
         loop {
-            let linked = self.linked();
-            for bucket in self.buckets() {
+            let (linked, buckets) = (self.linked(), self.buckets());
+            if buckets.iter().all(Vec::is_empty) {
+                muster_runtime::rest(period).await;
+                continue;
+            }
+            for bucket in buckets {
                 ticks.tick().await;
                 let stale = bucket.iter().filter(|group| !group.heard_all_within(fresh, &linked));
                 stale.for_each(|group| beat_once(group));

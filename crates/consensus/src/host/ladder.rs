@@ -63,6 +63,11 @@ impl<M: Machine> Rota<M> {
         self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All sleepers of this moment.
+    pub(super) fn sleepers(&self) -> Vec<Arc<Slot<M>>> {
+        self.asleep().values().cloned().collect()
+    }
+
     /// The sleeper of longest, if it may be taken.
     fn take_first(&self, may: impl FnOnce(u64) -> bool) -> Option<Arc<Slot<M>>> {
         let mut asleep = self.asleep();
@@ -95,7 +100,7 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 impl<M: Machine> Host<M> {
     async fn climb(self: &Arc<Self>) {
         loop {
-            tokio::time::sleep(EVERY).await;
+            muster_runtime::rest(EVERY).await;
             self.put_to_sleep();
             self.evict_some().await;
             self.wake_due();

@@ -30,7 +30,7 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 impl<M: Machine> Host<M> {
     async fn retire(&self) {
         for round in 1_u64.. {
-            tokio::time::sleep(EVERY).await;
+            muster_runtime::rest(EVERY).await;
             let jobs = self.retiring();
             if !jobs.is_empty() || self.is_prune_due(round) {
                 self.retire_batch(jobs).await;

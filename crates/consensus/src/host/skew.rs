@@ -38,7 +38,7 @@ impl<M: Machine> Host<M> {
 
     async fn compare_clocks(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(EVERY).await;
+            muster_runtime::rest(EVERY).await;
             let asked = self.peers().others().into_iter().map(|other| self.offset_of(other));
             let offsets: Vec<i64> = join_all(asked).await.into_iter().flatten().collect();
             self.judge_clock(&offsets);

@@ -26,7 +26,7 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 impl<M: Machine> Host<M> {
     async fn summarize(&self) {
         loop {
-            tokio::time::sleep(EVERY).await;
+            muster_runtime::rest(EVERY).await;
             let rows = self.summarizer().map(|by| self.changed_summaries(&by)).unwrap_or_default();
             if !rows.is_empty() {
                 self.tell_summaries(rows).await;

@@ -30,7 +30,7 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 impl<M: Machine> Host<M> {
     async fn tend(self: Arc<Self>) {
         for round in 0_u64.. {
-            tokio::time::sleep(EVERY).await;
+            muster_runtime::rest(EVERY).await;
             self.snapshot_due().await;
             self.snapshot_slow().await;
             self.tend_rarely(round).await;
@@ -75,9 +75,7 @@ impl<M: Machine> Host<M> {
     }
 
     fn gauge(&self) {
-        let mut counts = BTreeMap::from(WORDS.map(|word| (word, 0_usize)));
-        self.slots.iter().for_each(|slot| *counts.entry(slot.word()).or_default() += 1);
-        for (word, count) in counts {
+        for (word, count) in self.by_state() {
             metrics::gauge!("muster_groups", "state" => word).set(count as f64);
         }
         let free = self.in_flight.available_permits();
@@ -86,11 +84,21 @@ impl<M: Machine> Host<M> {
         metrics::gauge!("muster_queue_depth", "queue" => "proposals").set(used as f64);
     }
 
+    /// Groups by the words for their states. Those that are on disk only are not looked at: they are the many.
+    fn by_state(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::from(WORDS.map(|word| (word, 0)));
+        let held = self.awake_slots().into_iter().chain(self.rota.sleepers());
+        let words: Vec<&str> = held.map(|slot| slot.word()).filter(|word| *word != "evicted").collect();
+        words.iter().for_each(|word| *counts.entry(*word).or_default() += 1);
+        counts.insert("evicted", self.slots.len().saturating_sub(words.len()));
+        counts
+    }
+
     /// How many groups there are.
     pub(crate) fn counts(&self) -> GroupCounts {
-        let words: Vec<&str> = self.slots.iter().map(|slot| slot.word()).collect();
-        let count = |word: &str| words.iter().filter(|there| **there == word).count();
+        let counts = self.by_state();
+        let count = |word: &str| counts.get(word).copied().unwrap_or(0);
         let (awake, asleep, evicted) = (count("awake"), count("asleep"), count("evicted"));
-        GroupCounts { total: words.len(), awake, asleep, evicted, leading: self.led.borrow().len() }
+        GroupCounts { total: self.slots.len(), awake, asleep, evicted, leading: self.led.borrow().len() }
     }
 }

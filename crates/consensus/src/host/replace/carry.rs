@@ -21,7 +21,7 @@ const FILLED_WITHIN: u64 = 100;
 impl<M: Machine> Host<M> {
     pub(super) async fn carry_replacements(&self) {
         loop {
-            tokio::time::sleep(CARRY_EVERY).await;
+            muster_runtime::rest(CARRY_EVERY).await;
             let planned = self.planned();
             stream::iter(planned).for_each_concurrent(AT_ONCE, |(slot, plan)| self.carry(slot, plan)).await;
         }

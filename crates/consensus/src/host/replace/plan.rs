@@ -14,7 +14,7 @@ const PLANS_MAX: usize = 32;
 impl<M: Machine> Host<M> {
     pub(super) async fn plan_replacements(&self) {
         loop {
-            tokio::time::sleep(PLAN_EVERY).await;
+            muster_runtime::rest(PLAN_EVERY).await;
             if self.directory.is_leader() {
                 self.plan_some().await;
             }
@@ -24,8 +24,10 @@ impl<M: Machine> Host<M> {
     async fn plan_some(&self) {
         let directory = self.directory.view().state;
         let leaving = self.leaving(&directory);
-        let under_way =
-            if leaving.is_empty() { 0 } else { directory.jobs().filter(|row| row.plan.is_some()).count() };
+        if leaving.is_empty() {
+            return;
+        }
+        let under_way = directory.jobs().filter(|row| row.plan.is_some()).count();
         let plans = directory.jobs().filter_map(|row| plan_for(&directory, row, &leaving));
         for plan in plans.take(PLANS_MAX.saturating_sub(under_way)) {
             if let Err(error) = self.tell_directory(&plan).await {

@@ -47,7 +47,7 @@ impl Steward {
 
     async fn run(&self) {
         loop {
-            tokio::time::sleep(EVERY).await;
+            muster_runtime::rest(EVERY).await;
             if let Err(error) = self.round().await {
                 tracing::debug!(%error, "the members' rows are not yet true, tried again");
             }
