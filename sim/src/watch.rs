@@ -120,16 +120,20 @@ impl Watch {
     }
 }
 
-/// A disk that has failed takes replicas along; they are opened again some time after it works again. Rot in the log's last
-/// batch looks like a torn end, and takes along all whose entries were copied there.
+/// A disk that has failed takes replicas along; they are opened again some time after it works again.
 fn is_excused(machine: &Machine, statuses: &[GroupStatus]) -> bool {
-    if machine.has_stopped() || machine.disk.is_failing() || machine.is_rotten() {
+    if has_lost_records(machine) {
         return true;
     }
     if !statuses.iter().any(has_failed) {
         machine.disk.forget_hurt();
     }
     machine.disk.has_hurt()
+}
+
+/// Rot in the log's last batch looks like a torn end, and takes along all that the batch holds.
+fn has_lost_records(machine: &Machine) -> bool {
+    machine.has_stopped() || machine.disk.is_failing() || machine.is_rotten()
 }
 
 fn has_failed(status: &GroupStatus) -> bool {
