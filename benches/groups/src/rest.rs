@@ -35,10 +35,11 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
     let empty = cluster.resident()?;
     let jobs = create(&cluster, EVICTED_GROUPS).await?;
     cluster.all_hold(EVICTED, EVICTED_GROUPS, SETTLE * 2).await?;
-    row("memory of an evicted group and node", &per_group(&cluster, empty, EVICTED_GROUPS)?);
+    row(
+        "memory of an evicted group and node, all of them just awake",
+        &per_group(&cluster, empty, EVICTED_GROUPS)?,
+    );
     cpu(&cluster, "10,000 groups evicted").await?;
-    wake(&cluster, &jobs, "an evicted group").await;
-    tokio::time::sleep(MEASURED).await;
     cluster.kill(0).await?;
     let begun = Instant::now();
     cluster.spawn(0)?;
@@ -50,7 +51,9 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
     restart_all(&mut cluster, jobs[0]).await?;
     cluster.all_hold(EVICTED, EVICTED_GROUPS, SETTLE).await?;
     row("memory of an evicted group and node, after a restart", &per_group(&cluster, empty, EVICTED_GROUPS)?);
-    cpu(&cluster, "10,000 groups evicted, after a restart").await
+    cpu(&cluster, "10,000 groups evicted, after a restart").await?;
+    wake(&cluster, &jobs, "an evicted group").await;
+    Ok(())
 }
 
 async fn cpu(cluster: &Cluster, what: &str) -> anyhow::Result<()> {

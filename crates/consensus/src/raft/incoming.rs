@@ -18,10 +18,18 @@ use super::types::{Entry, Snapshot, SnapshotBytes, Types};
 /// The largest snapshot that is taken in.
 const SNAPSHOT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// A snapshot of which pieces have come.
+/// A snapshot of which pieces have come. They stay when their sender gives up: its next try goes on behind them.
 pub(crate) struct Pieces {
-    first: RaftSnapshot,
+    first: Box<RaftSnapshot>,
     bytes: BytesMut,
+}
+
+/// What a piece came to.
+enum Gathered {
+    /// So many bytes are here.
+    Part(u64),
+    /// All of it, with what its first piece said.
+    Whole(Box<RaftSnapshot>, Bytes),
 }
 
 impl<M: Machine> Group<M> {
@@ -61,49 +69,65 @@ impl<M: Machine> Group<M> {
     /// Gathers pieces; the last one installs the snapshot, durably, before it is answered.
     pub(crate) async fn on_snapshot(&self, call: RaftSnapshot) -> Result<RaftSnapshotTaken, RpcError> {
         let vote = call.vote;
-        let Some((first, state)) = self.gather(call)? else { return Ok(RaftSnapshotTaken { vote }) };
+        let (first, state) = match self.gather(&call)? {
+            Gathered::Part(have) => return Ok(RaftSnapshotTaken { vote, have: Some(have) }),
+            Gathered::Whole(first, state) => (first, state),
+        };
         let membership = convert::stored(&first.membership);
         let meta = snapshot::meta(first.last.as_ref().map(convert::log_id), membership);
         let whole = Snapshot { meta, snapshot: SnapshotBytes(state) };
         let answer =
             self.raft.install_full_snapshot(convert::vote(&vote), whole).await.map_err(not_serving)?;
         self.note_contact(vote);
-        Ok(RaftSnapshotTaken { vote: convert::wire_vote(&answer.vote) })
+        Ok(RaftSnapshotTaken { vote: convert::wire_vote(&answer.vote), have: Some(first.total) })
     }
 
-    /// The whole state with its first piece, when this was the last piece.
-    fn gather(&self, call: RaftSnapshot) -> Result<Option<(RaftSnapshot, Bytes)>, RpcError> {
-        let mut slot = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        if call.offset == 0 {
-            *slot = Some(begin(&call)?);
+    fn gather(&self, call: &RaftSnapshot) -> Result<Gathered, RpcError> {
+        gather(&mut self.pieces.lock().unwrap_or_else(PoisonError::into_inner), call)
+    }
+}
+
+/// A piece that does not begin where the others end changes nothing: the answer says where they end.
+fn gather(slot: &mut Option<Pieces>, call: &RaftSnapshot) -> Result<Gathered, RpcError> {
+    let there = slot.take().filter(|pieces| pieces.are_of(call));
+    let mut pieces = there.map_or_else(|| Pieces::begin(call), Ok)?;
+    pieces.add(call)?;
+    if pieces.len() < call.total {
+        let have = pieces.len();
+        *slot = Some(pieces);
+        return Ok(Gathered::Part(have));
+    }
+    Ok(Gathered::Whole(pieces.first, pieces.bytes.freeze()))
+}
+
+impl Pieces {
+    fn begin(call: &RaftSnapshot) -> Result<Self, RpcError> {
+        if call.total > SNAPSHOT_BYTES_MAX {
+            return Err(RpcError::Refused {
+                why: format!("a snapshot of {} bytes is too large", call.total),
+            });
         }
-        let mut pieces = slot.take().filter(|pieces| follows(pieces, &call)).ok_or_else(out_of_order)?;
-        pieces.bytes.extend_from_slice(&call.bytes);
-        if (pieces.bytes.len() as u64) < call.total {
-            *slot = Some(pieces);
-            return Ok(None);
+        let first = RaftSnapshot { bytes: Bytes::new(), ..call.clone() };
+        Ok(Self { first: Box::new(first), bytes: BytesMut::new() })
+    }
+
+    fn are_of(&self, call: &RaftSnapshot) -> bool {
+        (&self.first.vote, &self.first.last, self.first.total) == (&call.vote, &call.last, call.total)
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn add(&mut self, call: &RaftSnapshot) -> Result<(), RpcError> {
+        if call.offset.saturating_add(call.bytes.len() as u64) > call.total {
+            return Err(RpcError::Malformed("a piece reaches beyond the end of its snapshot".into()));
         }
-        Ok(Some((pieces.first, pieces.bytes.freeze())))
+        if call.offset == self.len() {
+            self.bytes.extend_from_slice(&call.bytes);
+        }
+        Ok(())
     }
-}
-
-fn begin(call: &RaftSnapshot) -> Result<Pieces, RpcError> {
-    if call.total > SNAPSHOT_BYTES_MAX {
-        return Err(RpcError::Refused { why: format!("a snapshot of {} bytes is too large", call.total) });
-    }
-    let first = RaftSnapshot { bytes: Bytes::new(), ..call.clone() };
-    Ok(Pieces { first, bytes: BytesMut::new() })
-}
-
-fn follows(pieces: &Pieces, call: &RaftSnapshot) -> bool {
-    let same =
-        (&pieces.first.vote, &pieces.first.last, pieces.first.total) == (&call.vote, &call.last, call.total);
-    let end = call.offset.saturating_add(call.bytes.len() as u64);
-    same && call.offset == pieces.bytes.len() as u64 && end <= call.total
-}
-
-fn out_of_order() -> RpcError {
-    RpcError::Unknown { why: "a piece of a snapshot came out of order: begin again".into() }
 }
 
 fn vote_request(call: &RaftVote) -> VoteRequest<Types> {
@@ -121,3 +145,7 @@ fn malformed(error: ConvertError) -> RpcError {
 fn not_serving<E>(_error: E) -> RpcError {
     RpcError::NotServing
 }
+
+#[cfg(test)]
+#[path = "incoming_test.rs"]
+mod incoming_test;

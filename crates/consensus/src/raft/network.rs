@@ -204,7 +204,7 @@ impl Wire {
             if end == total || taken.vote != convert::wire_vote(&vote) {
                 return Ok(SnapshotResponse::new(answered(&vote, &taken.vote)));
             }
-            offset = end;
+            offset = taken.have.map_or(end, |have| total.min(have as usize));
         }
     }
 

@@ -176,6 +176,10 @@ pub struct RaftSnapshot {
 pub struct RaftSnapshotTaken {
     /// The follower's vote.
     pub vote: VoteFor,
+    /// How much of the state the follower holds, bytes: the next piece begins there. A leader that tries again need not send
+    /// what came before.
+    #[serde(default)]
+    pub have: Option<u64>,
 }
 
 /// Who is in a group.
