@@ -7,11 +7,12 @@ use muster_link::CallError;
 use muster_wal::{GroupKey, Options, Wal};
 use muster_wire::job::JobStatus;
 use muster_wire::rpc::raft::{BirthSet, GroupFrame, RaftPreVote, RaftVote, RaftVoted, VoteFor};
-use muster_wire::{GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId};
+use muster_wire::{Generation, GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId};
 
 use crate::directory::testing::summary;
 use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
+use crate::host::standing::LedBy;
 use crate::host::table::wal_key;
 use crate::identity::WAL_DIR;
 use crate::raft::store::{until_durable, waiter};
@@ -193,6 +194,24 @@ async fn a_replica_that_the_directory_has_let_go_is_not_opened_for_a_frame() {
         ask.frame.group = group;
         assert!(vote_of(&nodes, ask).await.is_err() && host.slot(job).is_none());
     }
+    kill_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_end_nobody_told_of_is_found_by_the_sweep() {
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes[1].put(JOB, 1).await.unwrap();
+    let (host, other) = (&nodes[1].coordinator.host, nodes[2].member());
+    let slot = host.slot(JOB).unwrap();
+    let led_by = |generation| Some(LedBy { member: other, generation: Generation(generation), term: 1 });
+    slot.standing.note_leader(led_by(host.peers().node(other).unwrap().generation.0));
+    host.sweep();
+    assert_eq!(slot.standing.gone(), None);
+    slot.standing.note_leader(led_by(0));
+    host.sweep();
+    assert_eq!(slot.standing.gone(), Some(other));
     kill_all(nodes).await;
 }
 

@@ -98,6 +98,15 @@ impl<M: Machine> Host<M> {
         }
     }
 
+    /// The slow sweep: evidence that was lost counts late. Of a member that lives, every process but the newest is gone.
+    pub(crate) fn sweep(self: &Arc<Self>) {
+        for node in self.peers().others() {
+            let newest = Gone { node: node.id, member: node.member, generation: node.generation };
+            let gone = if self.peers().is_live(node.member) { newest.before() } else { newest };
+            self.on_processes_gone(gone, "swept");
+        }
+    }
+
     /// Acts on evidence of this node's own, and tells the other hosts.
     fn on_process_gone(self: &Arc<Self>, gone: Gone, why: &'static str) {
         if self.on_processes_gone(gone, why) > 0 {

@@ -27,7 +27,7 @@ mod retire;
 pub(crate) mod serve;
 mod skew;
 mod slot;
-mod standing;
+pub(crate) mod standing;
 pub(crate) mod steward;
 mod summaries;
 pub(crate) mod table;

@@ -14,8 +14,8 @@ use crate::status::GroupCounts;
 
 const TEND: TaskKind = TaskKind::vital("group_tend");
 const EVERY: Duration = Duration::from_secs(1);
-/// Rounds between two looks at orphans.
-const ORPHAN_ROUNDS: u64 = 60;
+/// Rounds between two sweeps: leaders that are gone and were not noticed, and orphans.
+const SWEEP_ROUNDS: u64 = 60;
 /// Rounds between two looks at the figures of all groups, and at those that are damaged.
 const GAUGE_ROUNDS: u64 = 5;
 /// Rounds between two tries to open groups that failed.
@@ -42,7 +42,8 @@ impl<M: Machine> Host<M> {
             self.gauge();
             self.replace_damaged().await;
         }
-        if round.is_multiple_of(ORPHAN_ROUNDS) {
+        if round.is_multiple_of(SWEEP_ROUNDS) {
+            self.sweep();
             self.destroy_orphans();
             self.erase_orphans().await;
         }
