@@ -13,12 +13,14 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::writes::{CLIENTS, KEYS, LASTING};
-use muster_groups::cluster::value;
+use muster_groups::cluster::{used, value};
 use muster_groups::figures::row;
 use muster_groups::load;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 10;
+/// After the first put, until etcd is idle.
+const SETTLED: Duration = Duration::from_secs(5);
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct PutRequest {
@@ -34,7 +36,7 @@ struct PutReply {}
 /// Three etcd processes.
 struct Etcd {
     clients: Vec<String>,
-    _processes: Vec<Child>,
+    processes: Vec<Child>,
     _dir: TempDir,
 }
 
@@ -61,7 +63,7 @@ impl Etcd {
                 .kill_on_drop(true);
             processes.push(command.spawn().context("etcd is not installed")?);
         }
-        Ok(Self { clients, _processes: processes, _dir: dir })
+        Ok(Self { clients, processes, _dir: dir })
     }
 
     async fn channels(&self, count: usize) -> anyhow::Result<Vec<Channel>> {
@@ -82,6 +84,12 @@ impl Etcd {
         tokio::time::timeout(READY_WITHIN, waiting).await.context("etcd is not ready in time")
     }
 
+    /// CPU time used so far, in seconds.
+    fn cpu(&self) -> anyhow::Result<f64> {
+        let processes = self.processes.iter().filter_map(Child::id);
+        processes.map(|process| Ok(used(process)?.0)).sum()
+    }
+
     async fn takes_puts(&self) -> bool {
         match self.channels(1).await {
             Ok(channels) => put(channels[0].clone(), Bytes::from_static(b"ready")).await.is_ok(),
@@ -100,6 +108,18 @@ async fn put(channel: Channel, key: Bytes) -> anyhow::Result<()> {
     let codec = ProstCodec::<PutRequest, PutReply>::default();
     let path = PathAndQuery::from_static("/etcdserverpb.KV/Put");
     grpc.unary(tonic::Request::new(PutRequest { key, value: value() }), path, codec).await?;
+    Ok(())
+}
+
+/// Three nodes with one group that nobody uses.
+pub async fn idle(measured: Duration) -> anyhow::Result<()> {
+    let etcd = Etcd::start().await?;
+    etcd.ready().await?;
+    tokio::time::sleep(SETTLED).await;
+    let before = etcd.cpu()?;
+    tokio::time::sleep(measured).await;
+    let percent = (etcd.cpu()? - before) / measured.as_secs_f64() * 100.0;
+    row("CPU of three idle etcd nodes, one group", &format!("{percent:.1} % of a core"));
     Ok(())
 }
 

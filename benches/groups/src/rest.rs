@@ -5,6 +5,7 @@ use std::time::Duration;
 use muster_wire::JobId;
 use tokio::time::Instant;
 
+use crate::etcd;
 use crate::writes::put;
 use muster_groups::cluster::{Cluster, new_job};
 use muster_groups::figures::row;
@@ -26,6 +27,7 @@ pub async fn asleep(cluster: &Cluster) -> anyhow::Result<()> {
     cluster.all_hold(ASLEEP, SLEEPERS, SETTLE).await?;
     row("memory of a sleeping group and node", &per_group(cluster, empty, SLEEPERS)?);
     cpu(cluster, "1,000 groups asleep").await?;
+    etcd::idle(MEASURED).await?;
     wake(cluster, &jobs, "a sleeping group").await;
     Ok(())
 }
