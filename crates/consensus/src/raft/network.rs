@@ -201,10 +201,11 @@ impl Wire {
             let piece = self.piece(&vote, &snapshot, offset..end);
             let taken = self.wires.peers.call_aside(self.target.member(), &piece, PIECE_TTL).await;
             let taken = taken.map_err(|error| self.fault(&error, PIECE_TTL, RPCTypes::InstallSnapshot))?;
-            if end == total || taken.vote != convert::wire_vote(&vote) {
-                return Ok(SnapshotResponse::new(answered(&vote, &taken.vote)));
+            let refused = taken.vote != convert::wire_vote(&vote);
+            match next_piece(taken.have, (end, total)).filter(|_| !refused) {
+                Some(next) => offset = next,
+                None => return Ok(SnapshotResponse::new(answered(&vote, &taken.vote))),
             }
-            offset = taken.have.map_or(end, |have| total.min(have as usize));
         }
     }
 
@@ -220,6 +221,13 @@ impl Wire {
             bytes: bytes.slice(range),
         }
     }
+}
+
+/// Where the next piece begins; none once the follower has all of it. It may have more than was sent now, from an earlier
+/// try, and less, if it was restarted: the end of what was sent alone says nothing.
+fn next_piece(have: Option<u64>, (sent, total): (usize, usize)) -> Option<usize> {
+    let have = have.map_or(sent, |have| have as usize);
+    (have < total).then_some(have)
 }
 
 /// Pauses that grow while there is no link.
@@ -326,5 +334,13 @@ mod tests {
         let mut links = [false, false, false, false, false, false, true, false].into_iter();
         let ms: Vec<u128> = pauses(|| links.next().unwrap()).take(8).map(|pause| pause.as_millis()).collect();
         assert_eq!(ms, [200, 400, 800, 1600, 3200, 3200, 200, 400]);
+    }
+
+    #[test]
+    fn a_snapshot_is_sent_when_the_follower_has_all_of_it_and_not_before() {
+        assert_eq!(next_piece(Some(4), (4, 9)), Some(4));
+        assert_eq!(next_piece(Some(7), (4, 9)), Some(7), "an earlier try came further");
+        assert_eq!(next_piece(Some(0), (9, 9)), Some(0), "it was restarted before the last piece");
+        assert_eq!(next_piece(Some(9), (9, 9)), None);
     }
 }
