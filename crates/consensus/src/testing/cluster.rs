@@ -130,8 +130,8 @@ impl Node {
         let hello = hello(&identity, &config, &listed.rpc);
         let parts = LinkParts { listener, hello, scope: scope.clone(), clock: clock.clone() };
         let links = Links::start(LinkConfig::default(), parts);
-        let swim =
-            Swim::start(swim_config(&identity, &config, listed), scope.clone(), clock.clone()).await.unwrap();
+        let swim = || Swim::start(swim_config(&identity, &config, listed), scope.clone(), clock.clone());
+        let swim = eventually("the port is free", || async { swim().await.ok() }).await;
         let storage = RealStorage::shared();
         let parts = Parts { config, identity, links, swim, storage, scope: scope.clone(), clock };
         let coordinator = Coordinator::start(parts).await.unwrap();
