@@ -1,6 +1,7 @@
 //! The program of a simulated node: the product's own links, failure detector and coordinator, on simulated sockets
 //! and a simulated disk.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,8 +47,8 @@ struct State {
     runs: u64,
     /// Clients here write to this job, and do nothing else.
     flooded: Option<JobId>,
-    /// The medium has lost records.
-    rotten: bool,
+    /// Jobs of which the medium has lost records.
+    rotten: BTreeSet<JobId>,
     /// Nothing reaches the disk before this.
     stalled: bool,
 }
@@ -95,12 +96,12 @@ impl Machine {
         !self.state().stalled && !self.disk.is_held()
     }
 
-    pub(crate) fn note_rotten(&self) {
-        self.state().rotten = true;
+    pub(crate) fn note_rotten(&self, job: JobId) {
+        self.state().rotten.insert(job);
     }
 
-    pub(crate) fn is_rotten(&self) -> bool {
-        self.state().rotten
+    pub(crate) fn is_rotten(&self, job: JobId) -> bool {
+        self.state().rotten.contains(&job)
     }
 
     pub(crate) fn stall(&self, stalled: bool) {

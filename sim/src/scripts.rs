@@ -197,7 +197,7 @@ impl Run<'_> {
         self.kill(away);
         self.kill(rotten);
         if let Some((_, number)) = newest {
-            self.cluster.rot(rotten, number);
+            self.cluster.rot(rotten, job, number);
         }
         self.mend(&[(lacking, away), (lacking, rotten)]);
         self.restart_after(rotten, cast.between_ms(20, 200))?;

@@ -122,7 +122,7 @@ impl Watch {
 
 /// A disk that has failed takes replicas along; they are opened again some time after it works again.
 fn is_excused(machine: &Machine, statuses: &[GroupStatus]) -> bool {
-    if has_lost_records(machine) {
+    if machine.has_stopped() || machine.disk.is_failing() {
         return true;
     }
     if !statuses.iter().any(has_failed) {
@@ -131,18 +131,14 @@ fn is_excused(machine: &Machine, statuses: &[GroupStatus]) -> bool {
     machine.disk.has_hurt()
 }
 
-/// Rot in the log's last batch looks like a torn end, and takes along all that the batch holds.
-fn has_lost_records(machine: &Machine) -> bool {
-    machine.has_stopped() || machine.disk.is_failing() || machine.is_rotten()
-}
-
 fn has_failed(status: &GroupStatus) -> bool {
     status.state == "failed"
 }
 
-/// A replica fails with the disk below it, and for no other reason.
+/// A replica fails with the disk below it, or with its own records, and for no other reason.
 fn check_replica(shared: &Shared, machine: &Machine, status: &GroupStatus) {
-    if has_failed(status) {
+    let is_rotten = status.job.is_some_and(|job| machine.is_rotten(job));
+    if has_failed(status) && !is_rotten {
         shared.oracle.accuse(format!("a replica of group {} has failed at {}", status.group, machine.name));
     }
 }

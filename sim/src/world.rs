@@ -160,11 +160,11 @@ impl Cluster {
         self.machines[at].disk.hold_behind(&host::vote_row(group));
     }
 
-    /// The medium loses the record of a number: the machine's replica of its job cannot be used again.
-    pub(crate) fn rot(&self, at: usize, number: u64) {
+    /// The medium loses the record of a number: the machine's replica of the job cannot be used again.
+    pub(crate) fn rot(&self, at: usize, job: JobId, number: u64) {
         let found = self.machines[at].disk.rot(&number.to_be_bytes());
         self.shared.trace.line(&format!("{number} rots on {}, {found} times", self.name(at)));
-        self.machines[at].note_rotten();
+        self.machines[at].note_rotten(job);
     }
 
     pub(crate) fn cut(&self, sim: &Sim<'_>, (a, b): (usize, usize)) {
