@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use muster_link::CallError;
-use muster_wal::{GroupKey, Options, Wal};
+use muster_wal::GroupKey;
 use muster_wire::job::JobStatus;
 use muster_wire::rpc::raft::{BirthSet, GroupFrame, RaftPreVote, RaftVote, RaftVoted, VoteFor};
 use muster_wire::{Generation, GroupId, Incarnation, JobId, MemberNumber, NodeId, RaftId};
@@ -14,10 +14,9 @@ use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
 use crate::host::standing::LedBy;
 use crate::host::table::wal_key;
-use crate::identity::WAL_DIR;
 use crate::raft::store::{until_durable, waiter};
 use crate::status::Consistency;
-use crate::testing::cluster::{CALL, Node, SOON, Site, eventually, kill_all, registration};
+use crate::testing::cluster::{CALL, Node, SOON, Site, eventually, kill_all, log_of, registration};
 use crate::testing::ledger::end;
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0001);
@@ -157,7 +156,7 @@ async fn a_replica_that_was_erased_is_not_born_again_from_its_row() {
     let key = wal_key(&nodes[0].coordinator.host.slot(JOB).unwrap().opening);
     let me = nodes[0].coordinator.me().id;
     kill_all(nodes).await;
-    erase(&site.config(0).data_dir.join(WAL_DIR), (me, key)).await;
+    erase(&site.config(0).data_dir, (me, key)).await;
     let alone = site.node(0).await;
     let row = || async { alone.coordinator.directory().job(JOB).cloned() };
     let row = eventually("the row", row).await;
@@ -216,7 +215,7 @@ async fn a_leader_whose_end_nobody_told_of_is_found_by_the_sweep() {
 }
 
 async fn erase(dir: &Path, (node, key): (NodeId, GroupKey)) {
-    let wal = Wal::open(dir, Options { node: node.0.to_be_bytes(), ..Options::default() }).unwrap();
+    let wal = log_of(dir, node);
     let (done, durable) = waiter();
     wal.remove_group(key, done).unwrap();
     until_durable(durable).await.unwrap();

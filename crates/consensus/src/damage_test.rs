@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use muster_wal::{Damage, Options, Wal};
+use muster_wal::Damage;
 use muster_wire::{Incarnation, JobId, MemberNumber, NodeId, RaftId};
 
 use crate::identity::WAL_DIR;
-use crate::testing::cluster::{Node, Site, eventually, kill_all};
+use crate::testing::cluster::{Node, Site, eventually, kill_all, log_of};
 
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0001);
 const OTHER: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0002);
@@ -41,8 +41,7 @@ fn damage(dir: &Path, change: impl Fn(u8) -> u8) -> usize {
 
 /// What a node that is stopped will find.
 fn found(dir: &Path, node: NodeId) -> Vec<Damage> {
-    let options = Options { node: node.0.to_be_bytes(), segment_bytes: 1 << 20, ..Options::default() };
-    let wal = Wal::open(&dir.join(WAL_DIR), options).unwrap();
+    let wal = log_of(dir, node);
     let damaged = wal.damaged();
     wal.close().unwrap();
     damaged

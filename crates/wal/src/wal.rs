@@ -134,7 +134,7 @@ impl Wal {
         if let Some(newest) = registry.newer_than(key) {
             return Err(GroupError::Superseded { newest });
         }
-        if registry.is_over(key) {
+        if registry.closed.contains(&key) {
             return Err(GroupError::Removed);
         }
         let create = Record { key, op: Op::Create };

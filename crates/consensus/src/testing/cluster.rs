@@ -7,9 +7,10 @@ use std::time::Duration;
 use muster_link::{LinkConfig, LinkParts, Links};
 use muster_runtime::{Clock, TaskScope, random};
 use muster_swim::{Meta, Swim};
+use muster_wal::{Options, Wal};
 use muster_wire::hello::{Hello, PROTOCOL};
 use muster_wire::job::Digest;
-use muster_wire::{JobId, MemberNumber, RequestId, Role};
+use muster_wire::{JobId, MemberNumber, NodeId, RequestId, Role};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -18,7 +19,7 @@ use crate::config::{ConsensusConfig, InitialMember, Profile};
 use crate::coordinator::{Coordinator, Parts};
 use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
-use crate::identity::{self, Identity};
+use crate::identity::{self, Identity, WAL_DIR};
 use crate::status::Consistency;
 use crate::storage::RealStorage;
 
@@ -99,6 +100,12 @@ impl Site {
         }
         nodes
     }
+}
+
+/// The log of a node that is stopped.
+pub(crate) fn log_of(data_dir: &Path, node: NodeId) -> Wal {
+    let options = Options { node: node.0.to_be_bytes(), segment_bytes: 1 << 20, ..Options::default() };
+    Wal::open(&data_dir.join(WAL_DIR), options).unwrap()
 }
 
 pub(crate) async fn kill_all(nodes: Vec<Node>) {
