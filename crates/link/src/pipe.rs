@@ -172,7 +172,8 @@ impl Outgoing {
         }
     }
 
-    /// Waits for a frame and takes all that are ready.
+    /// Waits for a frame and takes all that are ready, after everybody who is ready to run had a turn to bring more: the
+    /// writer is woken by the first frame, and would write nearly each one by itself.
     async fn gather(&mut self, buffer: &mut BytesMut, news: &mut News) -> bool {
         let first = tokio::select! {
             biased;
@@ -180,6 +181,7 @@ impl Outgoing {
             queued = self.frames.recv() => queued.map(|queued| queued.frame),
         };
         let Some(first) = first else { return false };
+        tokio::task::yield_now().await;
         let mut is_good = first.encode(buffer).is_ok();
         while buffer.len() < WRITE_BYTES {
             let Ok(queued) = self.frames.try_recv() else { break };

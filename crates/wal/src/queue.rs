@@ -46,11 +46,13 @@ pub(crate) struct Batch {
     /// Since when the first of them waited, or a later one if they were more than fit.
     pub(crate) since: Stopwatch,
     pub(crate) spin: Spin,
+    /// The batch before this one had more than one item.
+    shared: bool,
 }
 
 impl Batch {
     pub(crate) fn new() -> Self {
-        Self { items: VecDeque::new(), since: Stopwatch::start(), spin: Spin::new() }
+        Self { items: VecDeque::new(), since: Stopwatch::start(), spin: Spin::new(), shared: false }
     }
 
     /// For a writer that is driven by its caller.
@@ -167,12 +169,24 @@ impl Queue {
             state.shrink();
             return Taken::Nothing;
         }
+        if load.shared && wait != Some(Duration::ZERO) {
+            state = self.let_others_run(state);
+        }
+        load.shared = state.items.len() > 1;
         state.drain(load);
         self.hot.0.store(state.ready_items(), Ordering::Release);
         match load.items.is_empty() {
             true => Taken::Closed,
             false => Taken::Load,
         }
+    }
+
+    /// Whoever is ready to run goes first, and may bring more for this batch: with fewer processors than work, a writer that
+    /// is woken by the first item would sync nearly each one by itself. Costs nothing while a processor is free.
+    fn let_others_run<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        drop(state);
+        std::thread::yield_now();
+        lock(&self.state)
     }
 
     /// Waits a moment for those who have just been told: so many items were in that batch, and some wait already.
