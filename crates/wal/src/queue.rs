@@ -161,7 +161,8 @@ impl Queue {
 
     /// Fills `load`, which is empty, with everything that is ready, up to a bound; waits for it, at most as long as given.
     pub(crate) fn take(&self, wait: Option<Duration>, load: &mut Batch) -> Taken {
-        if wait != Some(Duration::ZERO) {
+        let may_wait = wait != Some(Duration::ZERO);
+        if may_wait {
             load.spin.until(&self.hot.0);
         }
         let (mut state, timed_out) = self.until_ready(wait, &mut load.spin);
@@ -169,9 +170,11 @@ impl Queue {
             state.shrink();
             return Taken::Nothing;
         }
-        if load.shared && wait != Some(Duration::ZERO) {
-            state = self.let_others_run(state);
-        }
+        let state = self.after_others(state, load.shared && may_wait);
+        self.drain(state, load)
+    }
+
+    fn drain(&self, mut state: MutexGuard<'_, State>, load: &mut Batch) -> Taken {
         load.shared = state.items.len() > 1;
         state.drain(load);
         self.hot.0.store(state.ready_items(), Ordering::Release);
@@ -183,7 +186,10 @@ impl Queue {
 
     /// Whoever is ready to run goes first, and may bring more for this batch: with fewer processors than work, a writer that
     /// is woken by the first item would sync nearly each one by itself. Costs nothing while a processor is free.
-    fn let_others_run<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn after_others<'a>(&'a self, state: MutexGuard<'a, State>, gives_way: bool) -> MutexGuard<'a, State> {
+        if !gives_way {
+            return state;
+        }
         drop(state);
         std::thread::yield_now();
         lock(&self.state)
