@@ -9,10 +9,10 @@ use muster_wire::rpc::RpcError;
 use muster_wire::{ClusterId, Generation, MemberNumber, NodeId, NodeRef};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
-use crate::testkit::{Echo, SOON, TestNode, Wait, hello, quick, until, wait_for};
-use crate::{CallError, DownCause, Gatekeeper, LinkConfig, LinkEvent};
+use crate::testkit::{Control, Echo, SOON, TestNode, Wait, hello, quick, until, wait_for};
+use crate::{CallError, DownCause, Gatekeeper, LinkConfig, LinkEvent, router};
 
 #[tokio::test]
 async fn concurrent_calls_share_one_link_and_are_answered_out_of_order() {
@@ -31,6 +31,26 @@ async fn concurrent_calls_share_one_link_and_are_answered_out_of_order() {
     assert_eq!(slow.unwrap(), 7);
     let inbound = b.scope.running().into_iter().find(|(kind, _)| *kind == "link_inbound");
     assert_eq!(inbound, Some(("link_inbound", 1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_calls_begin_in_the_order_in_which_they_came() {
+    let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
+    let (begun, mut order) = mpsc::channel(200);
+    let service = router().on::<Control, _, _>(move |_, call| {
+        let begun = begun.clone();
+        async move {
+            begun.try_send(call.number).unwrap();
+            tokio::task::yield_now().await;
+            Ok(call.number)
+        }
+    });
+    b.links.serve(service.build());
+    a.links.call(&b.addr, &Control { number: 0 }, SOON).await.unwrap();
+    let calls: Vec<Control> = (1..200).map(|number| Control { number }).collect();
+    join_all(calls.iter().map(|call| a.links.call(&b.addr, call, SOON))).await;
+    let seen: Vec<u32> = std::iter::from_fn(|| order.try_recv().ok()).collect();
+    assert_eq!(seen, (0..200).collect::<Vec<u32>>());
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Requests of peers: one bounded task each. The reader never waits.
 
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -56,16 +58,25 @@ pub(crate) fn begin(inner: &Arc<Inner>, link: &Arc<Inbound>, request: Frame) -> 
 fn begin_task(inner: &Arc<Inner>, link: &Arc<Inbound>, request: Frame) -> Result<(), RpcError> {
     let place = inner.places.take(request.method).ok_or_else(overload)?;
     let service = inner.service().ok_or(RpcError::Busy { retry_after_ms: RETRY_AFTER_MS })?;
-    let (link, write_timeout) = (link.clone(), inner.config.write_timeout);
-    inner.scope.spawn_until_stop(SERVE, async move {
-        let answer = answer_of(service.as_ref(), link.peer(), (request.method, request.payload)).await;
+    let (link, write_timeout, method) = (link.clone(), inner.config.write_timeout, request.method);
+    let mut serving = Box::pin(async move {
+        let answer = answer_of(service.as_ref(), link.peer(), (method, request.payload)).await;
         let sending = link.pipe.send(answer_frame(request.correlation, answer));
         if tokio::time::timeout(write_timeout, sending).await.is_err() {
             link.pipe.close(Close::Here);
         }
         drop(place);
     });
+    if method >= CONTROL_METHODS_END || !is_over_at_once(serving.as_mut()) {
+        inner.scope.spawn_until_stop(SERVE, serving);
+    }
     Ok(())
+}
+
+/// Control calls begin in the order in which they came: a task of each would begin with the newest, and of a group's
+/// appends each must find the one before. They go as far as they come without waiting.
+fn is_over_at_once(serving: Pin<&mut (impl Future<Output = ()> + Send)>) -> bool {
+    tokio::task::unconstrained(serving).now_or_never().is_some()
 }
 
 /// A handler that panics is answered for, so that the caller need not wait for its deadline.

@@ -39,6 +39,18 @@ impl Call for Wait {
     type Reply = u32;
 }
 
+/// A control call; answered after others had a turn.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Control {
+    pub(crate) number: u32,
+}
+
+impl Call for Control {
+    const METHOD: u32 = 49;
+    const NAME: &'static str = "Control";
+    type Reply = u32;
+}
+
 pub(crate) struct TestNode {
     pub(crate) links: Links,
     pub(crate) scope: TaskScope,
