@@ -13,7 +13,8 @@ use muster_groups::cluster::Cluster;
 use muster_groups::{node, run_program};
 
 /// What is measured, by name.
-const ALL: [&str; 9] = ["disk", "create", "one", "many", "etcd", "asleep", "evicted", "failover", "crowd"];
+const ALL: [&str; 10] =
+    ["disk", "create", "one", "many", "far", "etcd", "asleep", "evicted", "failover", "crowd"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,6 +42,7 @@ async fn one(name: &str) -> anyhow::Result<()> {
         "create" => create::run(&Cluster::start(10, 300).await?).await,
         "one" => writes::one_group(&Cluster::start(10, 300).await?).await,
         "many" => writes::many_groups(&Cluster::start(10, 300).await?).await,
+        "far" => writes::one_group_far_apart().await,
         "etcd" => etcd::run().await,
         "asleep" => rest::asleep(&Cluster::start(3, 600).await?).await,
         "evicted" => rest::evicted(Cluster::start(2, 3).await?).await,

@@ -16,6 +16,8 @@ pub const CLIENTS: [usize; 4] = [1, 16, 128, 512];
 /// Keys of one client: a job's state is small.
 pub const KEYS: u64 = 4;
 const GROUPS: usize = 256;
+/// How much later nodes far apart hear from each other.
+const ONE_WAY: Duration = Duration::from_millis(15);
 
 /// One group, through all nodes.
 pub async fn one_group(cluster: &Cluster) -> anyhow::Result<()> {
@@ -26,6 +28,23 @@ pub async fn one_group(cluster: &Cluster) -> anyhow::Result<()> {
             cluster.put(client % 3, put(job, client, number))
         });
         row(&format!("one group, {clients} clients over three nodes"), &done.await.text());
+    }
+    Ok(())
+}
+
+/// One group whose nodes are far apart, through its leader.
+pub async fn one_group_far_apart() -> anyhow::Result<()> {
+    let cluster = Cluster::far_apart(ONE_WAY).await?;
+    let (cluster, job) = (&cluster, new_job());
+    cluster.create(0, job).await?;
+    for clients in [1, 16, 128] {
+        let done =
+            load::for_time(clients, LASTING, |client, number| cluster.put(0, put(job, client, number)));
+        let apart = 2 * ONE_WAY.as_millis();
+        row(
+            &format!("one group, round trips of {apart} ms, {clients} clients at its leader"),
+            &done.await.text(),
+        );
     }
     Ok(())
 }

@@ -27,7 +27,8 @@ use crate::host::peers::Peers;
 use crate::host::steward::Steward;
 use crate::host::{Host, serve};
 use crate::identity::WAL_DIR;
-use crate::raft::group::{Ground, Group, Opening};
+use crate::raft::group::{Ground, Group};
+use crate::raft::opening::Opening;
 use crate::raft::settings::Settings;
 
 const OPEN: TaskKind = TaskKind::new("wal_open");

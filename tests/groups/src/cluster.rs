@@ -16,13 +16,16 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::calls::{AskLeader, AskNode, Create, GetAt, NodeState, PutAt};
-use crate::node;
+use crate::{node, relay};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where one node runs.
 struct Place {
     name: String,
+    /// Where it listens, and the load calls it.
+    listen: String,
+    /// Where the other nodes call it.
     rpc: String,
     swim: String,
     dir: PathBuf,
@@ -36,7 +39,7 @@ pub struct Cluster {
     times: (u64, u64),
     founders: usize,
     dir: TempDir,
-    _scope: TaskScope,
+    scope: TaskScope,
 }
 
 impl Cluster {
@@ -47,18 +50,39 @@ impl Cluster {
 
     /// Starts so many nodes, founded together.
     pub async fn of(founders: usize, times: (u64, u64)) -> anyhow::Result<Self> {
-        let dir = TempDir::new()?;
-        let scope = TaskScope::new();
-        let links = links(&scope).await?;
-        let mut cluster = Self { places: Vec::new(), founders, links, times, dir, _scope: scope };
+        let mut cluster = Self::empty(founders, times).await?;
         for _ in 0..founders {
             cluster.add_place()?;
         }
-        for at in 0..founders {
-            cluster.spawn(at)?;
-        }
-        cluster.ready().await?;
+        cluster.found().await?;
         Ok(cluster)
+    }
+
+    /// Starts three nodes that hear from each other this much later than they would, as over a long way.
+    pub async fn far_apart(later: Duration) -> anyhow::Result<Self> {
+        let mut cluster = Self::empty(3, (10, 300)).await?;
+        for _ in 0..3 {
+            let at = cluster.add_place()?;
+            let way = TcpListener::bind("127.0.0.1:0").await?;
+            let place = cluster.places.get_mut(at).context("no such node")?;
+            place.rpc = way.local_addr()?.to_string();
+            relay::start(&cluster.scope, way, (place.listen.clone(), later));
+        }
+        cluster.found().await?;
+        Ok(cluster)
+    }
+
+    async fn empty(founders: usize, times: (u64, u64)) -> anyhow::Result<Self> {
+        let (dir, scope) = (TempDir::new()?, TaskScope::new());
+        let links = links(&scope).await?;
+        Ok(Self { places: Vec::new(), founders, links, times, dir, scope })
+    }
+
+    async fn found(&mut self) -> anyhow::Result<()> {
+        for at in 0..self.founders {
+            self.spawn(at)?;
+        }
+        self.ready().await
     }
 
     fn add_place(&mut self) -> anyhow::Result<usize> {
@@ -87,7 +111,7 @@ impl Cluster {
     pub fn move_ports(&mut self, at: usize) -> anyhow::Result<()> {
         let fresh = Place::new(at + 1, self.dir.path().to_owned())?;
         let place = self.places.get_mut(at).context("no such node")?;
-        (place.rpc, place.swim) = (fresh.rpc, fresh.swim);
+        (place.listen, place.rpc, place.swim) = (fresh.listen, fresh.rpc, fresh.swim);
         Ok(())
     }
 
@@ -104,6 +128,7 @@ impl Cluster {
         let place = self.places.get_mut(at).context("no such node")?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("node").arg(listed(place)).arg(&place.dir).args(members);
+        command.env(node::LISTEN, &place.listen);
         command.env("BENCH_REPLACE_AFTER", "5");
         command.env("BENCH_SLEEP_AFTER", sleep_after.to_string());
         command.env("BENCH_EVICT_AFTER", evict_after.to_string());
@@ -147,7 +172,7 @@ impl Cluster {
     }
 
     fn addr(&self, at: usize) -> &str {
-        &self.places[at].rpc
+        &self.places[at].listen
     }
 
     /// What a node holds.
@@ -247,7 +272,7 @@ impl Place {
         let dir = dir.join(&name);
         std::fs::create_dir_all(&dir)?;
         let (rpc, swim) = (format!("127.0.0.1:{}", port()?), format!("127.0.0.1:{}", port()?));
-        Ok(Self { name, rpc, swim, dir, process: None })
+        Ok(Self { name, listen: rpc.clone(), rpc, swim, dir, process: None })
     }
 }
 

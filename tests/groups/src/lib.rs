@@ -7,6 +7,7 @@ pub mod figures;
 pub mod load;
 pub mod machine;
 pub mod node;
+mod relay;
 pub mod soak;
 
 use std::process::ExitCode;

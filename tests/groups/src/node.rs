@@ -27,6 +27,8 @@ use crate::machine::{Put, Values};
 
 /// The name of the benched installation.
 pub const CLUSTER: &str = "bench";
+/// The variable that says where a node listens whose `rpc` is a way to it.
+pub(crate) const LISTEN: &str = "BENCH_LISTEN";
 const CREATE_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a node is started with: `name=rpc,swim dir name=rpc,swim …`: itself, its folder, the initial members.
@@ -60,7 +62,8 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<()> {
     let clock = Clock::system();
     let own = args.own.clone();
     let identity = identity::open(&args.dir, &args.name, Role::Manager)?;
-    let listener = TcpListener::bind(&own.rpc).await?;
+    let listen = std::env::var(LISTEN).unwrap_or_else(|_| own.rpc.clone());
+    let listener = TcpListener::bind(&listen).await?;
     let ours = Hello {
         cluster: identity.cluster,
         member: identity.member,

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::Host;
 use super::slot::Slot;
 use crate::error::ProposeError;
-use crate::raft::group::Opening;
+use crate::raft::opening::Opening;
 
 const BIRTHS: TaskKind = TaskKind::vital("group_births");
 const TICK: Duration = Duration::from_millis(10);

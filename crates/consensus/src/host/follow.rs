@@ -15,7 +15,7 @@ use super::Host;
 use super::slot::Slot;
 use super::table::wal_key;
 use crate::directory::{Directory, JobChange, JobRow, MemberRow};
-use crate::raft::group::Opening;
+use crate::raft::opening::Opening;
 use crate::status::View;
 
 const FOLLOW: TaskKind = TaskKind::vital("directory_follow");

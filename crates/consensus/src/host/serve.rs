@@ -21,7 +21,8 @@ use super::directory::DIRECTORY_JOB;
 use super::jobs::state_of;
 use crate::directory::Directory;
 use crate::raft::forward::encoded;
-use crate::raft::group::{Group, Opening};
+use crate::raft::group::Group;
+use crate::raft::opening::Opening;
 
 /// How long a frame waits for a group in creation.
 const CREATION_WAIT: Duration = Duration::from_secs(1);
@@ -234,6 +235,8 @@ impl<M: Machine> Host<M> {
             true => group.up_to_date(deadline).await?,
             false => group.view(),
         };
+        // What takes long is not done by the link's reader, which begins control calls.
+        tokio::task::yield_now().await;
         Ok(state_of(&view)?)
     }
 

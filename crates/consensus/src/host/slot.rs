@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::standing::Standing;
 use crate::error::ProposeError;
-use crate::raft::group::{Group, Opening};
+use crate::raft::group::Group;
+use crate::raft::opening::Opening;
 use crate::status::GroupStatus;
 
 /// What a slot holds.

@@ -16,7 +16,8 @@ use super::Host;
 use super::slot::{Phase, Slot};
 use super::standing::{LedBy, Standing};
 use crate::error::ProposeError;
-use crate::raft::group::{Group, Opening};
+use crate::raft::group::Group;
+use crate::raft::opening::Opening;
 use crate::raft::store::{until_durable, waiter};
 
 const LOAD: TaskKind = TaskKind::new("group_load");

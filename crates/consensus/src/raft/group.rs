@@ -1,6 +1,5 @@
 //! One replica of one group: opening, its level, closing.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,25 +8,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use muster_machine::{Machine, Replica};
 use muster_runtime::{Clock, TaskScope};
-use muster_wal::{GroupError, GroupKey, LogReader, Wal};
-use muster_wire::rpc::raft::{BirthSet, VoteFor};
+use muster_wal::{GroupKey, LogReader, Wal};
+use muster_wire::rpc::raft::VoteFor;
 use muster_wire::{GroupId, JobId, MemberNumber, RaftId};
 use openraft::async_runtime::{Instant as _, WatchReceiver as _};
-use openraft::{Config, Raft, RaftMetrics, ServerState};
+use openraft::{Raft, RaftMetrics, ServerState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::birth::{self, OPENING_INDEX, SeedError, Seeded};
+use super::birth::{OPENING_INDEX, Seeded};
 use super::convert;
 use super::elect::GivenAway;
 use super::incoming::Pieces;
 use super::machine::StateMachine;
 use super::network::Wires;
+use super::opening::{OpenGroupError, Opening, config_of, found_snapshot, seed, until_reported};
 use super::read::ReadRounds;
 use super::settings::Settings;
-use super::snapshot::{Covered, LoadError, SnapshotFiles};
+use super::snapshot::SnapshotFiles;
 use super::store::LogStore;
-use super::types::{Snapshot, Types};
+use super::types::Types;
 use crate::host::peers::Peers;
 use crate::status::{GroupStatus, ReplicaStatus, View};
 use crate::storage::Storage;
@@ -54,39 +54,6 @@ impl Ground {
         let dir = self.snapshots.join(format!("{}-{}", key.group, key.incarnation));
         SnapshotFiles::new(self.storage.clone(), dir, self.scope.clone())
     }
-}
-
-/// Which replica to open.
-#[derive(Clone, Debug)]
-pub(crate) struct Opening {
-    pub(crate) group: GroupId,
-    pub(crate) job: JobId,
-    pub(crate) me: RaftId,
-    pub(crate) set_index: u64,
-    /// How it began; `None` for the directory.
-    pub(crate) birth: Option<BirthSet>,
-}
-
-impl Opening {
-    /// Who leads from birth.
-    pub(crate) fn proposer(&self) -> Option<MemberNumber> {
-        self.birth.as_ref().map(|birth| birth.proposer)
-    }
-}
-
-/// Why a replica could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenGroupError {
-    #[error("its birth: {0}")]
-    Seed(#[from] SeedError),
-    #[error("its log: {0}")]
-    Log(#[from] GroupError),
-    #[error("its snapshot: {0}")]
-    Snapshot(#[from] LoadError),
-    #[error("its state: {0}")]
-    State(#[from] io::Error),
-    #[error("its Raft instance: {0}")]
-    Raft(String),
 }
 
 /// One replica, running. Dropping it does not stop it: [`Group::close`] does.
@@ -140,11 +107,13 @@ impl<M: Machine> Group<M> {
         let raft =
             Raft::new(opening.me.0, config, wires.clone(), LogStore::new(log, ground.scope.clone()), machine)
                 .await;
+        let raft = raft.map_err(|error| OpenGroupError::Raft(error.to_string()))?;
+        until_reported(&raft).await;
         Ok(Self {
             id: opening.group,
             job: opening.job,
             me: opening.me,
-            raft: raft.map_err(|error| OpenGroupError::Raft(error.to_string()))?,
+            raft,
             views,
             wires,
             in_flight: Arc::new(Semaphore::new(ground.in_flight)),
@@ -342,42 +311,6 @@ impl<M: Machine> Group<M> {
             tracing::warn!(group = %self.id, %error, "a Raft instance did not stop cleanly");
         }
     }
-}
-
-async fn seed(
-    ground: &Ground,
-    key: GroupKey,
-    (opening, first): (&Opening, Option<Bytes>),
-) -> Result<Seeded, SeedError> {
-    let Some(birth) = &opening.birth else { return Ok(Seeded::Before) };
-    birth::seed(&ground.wal, key, opening.me, (birth, first)).await
-}
-
-fn config_of(ground: &Ground, opening: &Opening, seeded: Seeded) -> Arc<Config> {
-    let settings = &ground.settings;
-    let config = match (&opening.birth, seeded) {
-        (None, _) => &settings.directory,
-        (Some(_), Seeded::Leader) => &settings.born,
-        (Some(_), Seeded::Follower | Seeded::Before) => &settings.reloaded,
-    };
-    config.clone()
-}
-
-/// A job's replica that has lost its snapshot is over; without its directory a node is of no use, and says so itself.
-async fn found_snapshot(
-    ground: &Ground,
-    key: GroupKey,
-    (files, log): (&SnapshotFiles, &LogReader),
-) -> Result<Option<Snapshot>, OpenGroupError> {
-    let noted = log.snapshot().map(|noted| noted.id.index);
-    let covered = Covered { noted, purged: log.purged().map(|purged| purged.index) };
-    let found = files.load_covering(covered).await;
-    if let (Err(LoadError::Lost(what)), true) = (&found, key.group != 0)
-        && let Err(error) = ground.wal.condemn(key, what)
-    {
-        tracing::warn!(%error, "a replica without its snapshot was not noted as damaged");
-    }
-    Ok(found?)
 }
 
 const fn role_of(state: ServerState) -> &'static str {

@@ -17,17 +17,17 @@ use muster_wire::rpc::{Call, RpcError};
 use muster_wire::{GroupId, JobId, RaftId};
 use openraft::OptionalSend;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
-use openraft::network::{
-    Backoff, RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential,
-};
+use openraft::network::{Backoff, RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 
 use super::convert;
-use super::group::{Ground, Opening};
+use super::group::Ground;
+use super::opening::Opening;
 use super::outgoing::fewer_requests;
+use super::pipeline::{Appended, Distance, pipelined};
 use super::types::{Snapshot, SnapshotBytes, Types, Vote};
 use crate::host::peers::Peers;
 
@@ -130,7 +130,7 @@ impl RaftNetworkFactory<Types> for Wires {
     type Network = Wire;
 
     async fn new_client(&mut self, target: u64, _node: &()) -> Wire {
-        Wire { wires: self.clone(), target: RaftId(target) }
+        Wire { wires: self.clone(), target: RaftId(target), distance: Distance::default() }
     }
 }
 
@@ -138,6 +138,7 @@ impl RaftNetworkFactory<Types> for Wires {
 pub(crate) struct Wire {
     wires: Wires,
     target: RaftId,
+    distance: Distance,
 }
 
 impl Wire {
@@ -178,6 +179,15 @@ impl Wire {
             entries: entries.map_err(|error| RPCError::Network(NetworkError::new(&error)))?,
             committed: request.leader_commit.as_ref().map(convert::wire_log_id),
         })
+    }
+
+    async fn append(
+        &self,
+        request: AppendEntriesRequest<Types>,
+        within: Duration,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let call = self.append_call(&request)?;
+        Ok(convert::appended(&self.call(&call, within, RPCTypes::AppendEntries).await?))
     }
 
     fn vote_call(&self, request: &VoteRequest<Types>) -> RaftVote {
@@ -246,7 +256,6 @@ fn answered(ours: &Vote, theirs: &VoteFor) -> Vote {
     }
 }
 
-type Appended = Result<StreamAppendResult<Types>, RPCError<Types>>;
 type Appends<'s> = BoxFuture<'s, Result<BoxStream<'s, Appended>, RPCError<Types>>>;
 
 impl RaftNetworkV2<Types> for Wire {
@@ -257,9 +266,7 @@ impl RaftNetworkV2<Types> for Wire {
         request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        let call = self.append_call(&request)?;
-        let within = option.soft_ttl() * APPEND_PATIENCE;
-        Ok(convert::appended(&self.call(&call, within, RPCTypes::AppendEntries).await?))
+        self.append(request, option.soft_ttl() * APPEND_PATIENCE).await
     }
 
     fn stream_append<'s, S>(&'s mut self, input: S, option: RPCOption) -> Appends<'s>
@@ -267,7 +274,10 @@ impl RaftNetworkV2<Types> for Wire {
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
         let requests = fewer_requests(input, self.wires.commit_alone_after);
-        stream_append_sequential(self, requests, option)
+        let within = option.soft_ttl() * APPEND_PATIENCE;
+        let this = &*self;
+        let sent = pipelined(requests, &this.distance, move |request| this.append(request, within));
+        Box::pin(std::future::ready(Ok(sent)))
     }
 
     async fn vote(
