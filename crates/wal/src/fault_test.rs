@@ -198,6 +198,23 @@ fn a_byte_bounded_cache_keeps_the_newest_entries_and_older_ones_come_from_disk()
 }
 
 #[test]
+fn a_barrier_is_told_with_what_came_before_it_and_alone_when_that_is_durable_already() {
+    let (wal, mut driver) = Wal::open_driven(Arc::new(SimDisk::default()), small()).unwrap();
+    let log = wal.open_group(key(1, 1)).unwrap();
+    let ((entries_tell, entries_told), (tell, told)) = (done(), done());
+    log.append(entries(1, 0..3), entries_tell).unwrap();
+    wal.barrier(tell).unwrap();
+    assert!(told.poll().is_none());
+    driver.step();
+    assert!(entries_told.poll().is_some_and(|result| result.is_ok()));
+    assert!(told.poll().is_some_and(|result| result.is_ok()));
+    let (tell, told) = done();
+    wal.barrier(tell).unwrap();
+    driver.step();
+    assert!(told.poll().is_some_and(|result| result.is_ok()));
+}
+
+#[test]
 fn snapshots_and_evictions_are_noted_until_newer_ones_or_entries() {
     let disk = SimDisk::default();
     let wal = open(&disk, small());

@@ -194,6 +194,14 @@ impl Wal {
         })
     }
 
+    /// `done` runs when everything that was taken in before is durable.
+    ///
+    /// # Errors
+    /// That the log is closed or failed; then `done` never runs.
+    pub fn barrier(&self, done: Done) -> Result<(), WalError> {
+        self.push(Item::new(Lane::Reserved, Vec::new(), Some(done)))
+    }
+
     /// The first I/O error, for ever: nothing was or will be written after it.
     pub fn failed(&self) -> Option<WalError> {
         self.shared().queue.failed()

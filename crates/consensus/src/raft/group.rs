@@ -73,6 +73,7 @@ pub(crate) struct Group<M: Machine> {
     pub(crate) seeded: Seeded,
     /// No read sees a state before this index: with an opening, the job was acknowledged before the group was born.
     pub(crate) begins_at: u64,
+    pub(super) wal: Wal,
     log: LogReader,
     epoch: Instant,
     /// Milliseconds after the epoch at which a leader was last heard of; 0 for never.
@@ -121,6 +122,7 @@ impl<M: Machine> Group<M> {
             pieces: Mutex::new(None),
             clock: ground.clock.clone(),
             lease: ground.lease,
+            wal: ground.wal.clone(),
             log: reader,
             epoch: ground.epoch,
             contact_ms: AtomicU64::new(0),

@@ -1,5 +1,6 @@
 //! Raft's calls from other replicas.
 
+use std::io;
 use std::sync::PoisonError;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use super::convert::{self, ConvertError};
 use super::group::Group;
 use super::snapshot;
+use super::store::{until_durable, waiter};
 use super::types::{Entry, Snapshot, SnapshotBytes, Types};
 
 /// The largest snapshot that is taken in.
@@ -78,8 +80,17 @@ impl<M: Machine> Group<M> {
         let whole = Snapshot { meta, snapshot: SnapshotBytes(state) };
         let answer =
             self.raft.install_full_snapshot(convert::vote(&vote), whole).await.map_err(not_serving)?;
+        self.until_log_is_durable().await.map_err(not_serving)?;
         self.note_contact(vote);
         Ok(RaftSnapshotTaken { vote: convert::wire_vote(&answer.vote), have: Some(first.total) })
+    }
+
+    /// openraft answers at once when all of a snapshot is committed here. That may stand in entries which are not yet
+    /// durable, and the leader takes the answer for a promise that they are.
+    async fn until_log_is_durable(&self) -> io::Result<()> {
+        let (done, durable) = waiter();
+        self.wal.barrier(done).map_err(io::Error::other)?;
+        until_durable(durable).await
     }
 
     fn gather(&self, call: &RaftSnapshot) -> Result<Gathered, RpcError> {
