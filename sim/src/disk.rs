@@ -108,9 +108,14 @@ impl SimDisk {
         state.files.values_mut().for_each(|file| file.lose_power(rng));
     }
 
-    /// Wherever these bytes stand, for good, one of them changes; how often that is.
-    pub(crate) fn rot(&self, bytes: &[u8]) -> usize {
-        self.state().files.values_mut().map(|file| file.rot(bytes)).sum()
+    /// How often these bytes stand in the files.
+    pub(crate) fn count(&self, bytes: &[u8]) -> usize {
+        self.state().files.values().map(|file| file.places(bytes).len()).sum()
+    }
+
+    /// Wherever these bytes stand, for good, one of them changes.
+    pub(crate) fn rot(&self, bytes: &[u8]) {
+        self.state().files.values_mut().for_each(|file| file.rot(bytes));
     }
 
     pub(crate) fn files(&self, dir: &Path) -> Arc<dyn Disk> {
@@ -173,14 +178,16 @@ impl File {
         }
     }
 
-    fn rot(&mut self, bytes: &[u8]) -> usize {
+    fn places(&self, bytes: &[u8]) -> Vec<usize> {
         let windows = self.now.windows(bytes.len()).enumerate();
-        let places: Vec<usize> = windows.filter(|(_, found)| *found == bytes).map(|(at, _)| at).collect();
-        for at in &places {
-            self.now[*at] ^= 0x5a;
-            self.durable.get_mut(*at).into_iter().for_each(|byte| *byte ^= 0x5a);
+        windows.filter(|(_, found)| *found == bytes).map(|(at, _)| at).collect()
+    }
+
+    fn rot(&mut self, bytes: &[u8]) {
+        for at in self.places(bytes) {
+            self.now[at] ^= 0x5a;
+            self.durable.get_mut(at).into_iter().for_each(|byte| *byte ^= 0x5a);
         }
-        places.len()
     }
 
     fn lose_power(&mut self, rng: &mut StdRng) {

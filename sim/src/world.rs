@@ -160,11 +160,16 @@ impl Cluster {
         self.machines[at].disk.hold_behind(&host::vote_row(group));
     }
 
-    /// The medium loses the record of a number: the machine's replica of the job cannot be used again.
+    /// The medium loses the record of a number: the machine's replica of the job cannot be used again. One that stands there
+    /// more than once is left alone: the directory has it, too, if it came with a submission.
     pub(crate) fn rot(&self, at: usize, job: JobId, number: u64) {
-        let found = self.machines[at].disk.rot(&number.to_be_bytes());
-        self.shared.trace.line(&format!("{number} rots on {}, {found} times", self.name(at)));
-        self.machines[at].note_rotten(job);
+        let (disk, bytes) = (&self.machines[at].disk, number.to_be_bytes());
+        let found = disk.count(&bytes);
+        self.shared.trace.line(&format!("{number} stands on {} {found} times; once: it rots", self.name(at)));
+        if found == 1 {
+            disk.rot(&bytes);
+            self.machines[at].note_rotten(job);
+        }
     }
 
     pub(crate) fn cut(&self, sim: &Sim<'_>, (a, b): (usize, usize)) {
