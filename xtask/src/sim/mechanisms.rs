@@ -34,6 +34,7 @@ const MECHANISMS: &[Mechanism] = &[
     drawn("read-applied", "a read does not wait for what it must see", 100),
     drawn("snapshot-durable", "the log is cut behind a snapshot that is not durable", 200),
     drawn("fencing-token", "a command of a leader that was replaced is applied", 100),
+    drawn("append-order", "an append that overtook another counts as refused", 100),
     scripted("read-quorum", "deposed", "a read asks no quorum"),
     scripted("leader-restore", "stalled-leader", "a restarted leader leads without an election"),
     scripted("vote-durable", "forgotten-vote", "a vote is given before it is durable"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, Fuse, FuturesOrdered, Stream, StreamExt as _};
+use muster_runtime::is_sabotaged;
 use openraft::errors::{NetworkError, RPCError};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult};
 use tokio::time::Instant;
@@ -165,7 +166,7 @@ impl Sent {
     /// Of one that went beside others a conflict says nothing of the follower's log. openraft would take it for the loss of
     /// what the follower had acknowledged, and stop the group: it is told to try again.
     fn in_order(&self, answer: AppendEntriesResponse<Types>) -> Answer {
-        match (&answer, self.is_alone) {
+        match (&answer, self.is_alone || is_sabotaged("append-order")) {
             (AppendEntriesResponse::Conflict, false) => {
                 Err(RPCError::Network(NetworkError::new(&OutOfOrder)))
             }
