@@ -14,6 +14,7 @@ use crate::directory::{RegisterJob, Registered};
 use crate::error::ProposeError;
 use crate::host::standing::LedBy;
 use crate::host::table::wal_key;
+use crate::raft::opening::Opening;
 use crate::raft::store::{until_durable, waiter};
 use crate::status::Consistency;
 use crate::testing::cluster::{CALL, Node, SOON, Site, eventually, kill_all, log_of, registration};
@@ -175,6 +176,23 @@ async fn a_replica_that_was_removed_is_not_opened_for_a_frame() {
     let ask = early_vote((nodes[0].member(), nodes[1].member()), JOB, false);
     asked.erase(GroupKey { group: ask.frame.group.0, incarnation: 0 }).await;
     assert!(vote_of(&nodes, ask).await.is_err() && asked.slot(JOB).is_none());
+    kill_all(nodes).await;
+}
+
+/// Its callers are sent to the others, which may all be asleep.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_was_added_is_blank_until_a_leader_fills_it() {
+    let site = Site::of(3);
+    let nodes = site.nodes().await;
+    let alone = RegisterJob { replication: 1, ..registration(JOB, nodes[0].member()) };
+    nodes[0].coordinator.register(alone, CALL).await.unwrap();
+    eventually("the row", || async { nodes[1].coordinator.directory().job(JOB).cloned() }).await;
+    let (host, other) = (&nodes[0].coordinator.host, &nodes[1].coordinator.host);
+    let filled = host.slot(JOB).unwrap();
+    let added = RaftId::new(nodes[1].member(), Incarnation(7));
+    let blank = other.ensure(Opening { me: added, ..filled.opening.clone() }).unwrap();
+    assert!(other.resident_as_is(&blank, host.clock().now() + CALL).await.unwrap().is_blank());
+    assert!(!host.resident_as_is(&filled, host.clock().now() + CALL).await.unwrap().is_blank());
     kill_all(nodes).await;
 }
 

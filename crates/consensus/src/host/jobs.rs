@@ -93,16 +93,23 @@ impl<M: Machine> Host<M> {
         group.propose(entry, deadline).await
     }
 
+    /// A replica that was added and has nothing yet is of no use to callers, nor can it be elected: they ask the others,
+    /// which may all be asleep.
     async fn group_for_caller(
         self: &Arc<Self>,
         slot: &Arc<Slot<M>>,
         deadline: Instant,
     ) -> Result<Arc<Group<M>>, ProposeError> {
-        let found = self.resident_as_is(slot, deadline).await;
-        found.map_err(|error| match self.directory.view().state.job(slot.job()) {
-            Some(_) => error,
-            None => self.absent(slot.job()),
-        })
+        match self.resident_as_is(slot, deadline).await {
+            Ok(group) if group.is_blank() => Err(ProposeError::NotServing),
+            Ok(group) => Ok(group),
+            Err(error) => Err(self
+                .directory
+                .view()
+                .state
+                .job(slot.job())
+                .map_or_else(|| self.absent(slot.job()), |_| error)),
+        }
     }
 
     /// A read leaves a group that is led here asleep.

@@ -29,6 +29,11 @@ impl<M: Machine> Group<M> {
         (voters, stored.membership().learner_ids().map(RaftId).collect())
     }
 
+    /// Does it know no member and no leader? So it is until the first leader's first frame, where it was not seeded.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.leader().is_none() && self.metrics().membership_config.membership().voter_ids().next().is_none()
+    }
+
     /// Is the membership in use committed, and not a joint one?
     pub(crate) fn is_uniform(&self) -> bool {
         let metrics = self.metrics();
