@@ -1,5 +1,6 @@
 //! Every one of the gates' twenty commands is proposed by real code on the path of a real job.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_client::Submission;
@@ -53,6 +54,20 @@ async fn count(cluster: &Cluster, command: &str) -> f64 {
     cluster.metric(&[Role::Gate], "muster_commands_applied_total", &labels).await
 }
 
+/// The commands that were seen applied. A gate that starts again counts from nought, so before one stops it is asked.
+#[derive(Default)]
+struct Seen(BTreeSet<&'static str>);
+
+impl Seen {
+    async fn look(&mut self, cluster: &Cluster) {
+        for command in COMMANDS {
+            if count(cluster, command).await > 0.0 {
+                self.0.insert(command);
+            }
+        }
+    }
+}
+
 /// Applied at least once at some gate that runs now.
 async fn applied(cluster: &Cluster, command: &str) {
     eventually(&format!("{command} to be applied"), || async {
@@ -67,19 +82,20 @@ async fn applied(cluster: &Cluster, command: &str) {
 
 /// Gates stop, one after the other, until a successor has claimed a job that was handed to it. A successor that comes too
 /// late is passed over by whoever is elected instead, which is right as well, and no claim.
-async fn hands_over(cluster: &mut Cluster) {
+async fn hands_over(cluster: &mut Cluster, seen: &mut Seen) {
     for round in 0..6 {
         let moving = submit(cluster, &job(&format!("moving-{round}"), "", 5)).await;
         let leader = cluster.leader(Role::Gate, &moving).await.unwrap();
+        seen.look(cluster).await;
         let process = cluster.node(&leader).unwrap();
         process.signal(Signal::SIGTERM).unwrap();
         process.exit(Duration::from_secs(30)).await.unwrap();
         ends(cluster, &moving, JobStatus::Completed).await;
-        let claims = count(cluster, "process_leadership_claim").await;
+        seen.look(cluster).await;
         cluster.kill(&leader).unwrap();
         cluster.start_all().await.unwrap();
-        if claims > 0.0 {
-            return applied(cluster, "release_gate_leadership").await;
+        if seen.0.contains("process_leadership_claim") {
+            return;
         }
     }
     panic!("no successor of six claimed its job");
@@ -90,6 +106,7 @@ async fn every_command_of_the_gates_is_applied_on_the_path_of_a_real_job() {
     let _turn = turn().await;
     let mut cluster =
         Cluster::prepare(Topology { gates: 3, dcs: 2, managers: 1, workers: 1, cores: 4 }).unwrap();
+    let mut seen = Seen::default();
     cluster.set("gate.dc_lost_timeout", "3s");
     cluster.start_all().await.unwrap();
     let client = cluster.client().unwrap();
@@ -108,20 +125,21 @@ async fn every_command_of_the_gates_is_applied_on_the_path_of_a_real_job() {
     // A job that is purged by time, and a gate that hands its job over and stops.
     let brief = submit(&cluster, &job("brief", "retention = '1s'", 0)).await;
     ends(&cluster, &brief, JobStatus::Completed).await;
-    hands_over(&mut cluster).await;
+    hands_over(&mut cluster, &mut seen).await;
 
     // A gate that dies, and a datacenter that is lost.
     let lasting =
         submit(&cluster, &job("lasting", "datacenters = ['dc1', 'dc2']\non_dc_lost = 'failover'", 20)).await;
     cluster.running_shards(&lasting, 1).await.unwrap();
     let leader = cluster.leader(Role::Gate, &lasting).await.unwrap();
+    seen.look(&cluster).await;
     cluster.kill(&leader).unwrap();
     cluster.kill("dc1-m1").unwrap();
     ends(&cluster, &lasting, JobStatus::Completed).await;
     let view = client.job(&lasting).await.unwrap();
     assert_eq!(view.target_datacenters, ["dc2"]);
 
-    for command in COMMANDS {
+    for command in COMMANDS.iter().filter(|command| !seen.0.contains(*command)) {
         applied(&cluster, command).await;
     }
 }
