@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mimalloc::MiMalloc;
 use muster_machine::Machine;
 use muster_runtime::task::Late;
 use muster_runtime::{Clock, TaskScope};
@@ -15,10 +14,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::boot::{Base, BootParts, Listeners, Node};
 use crate::config::{Config, Flags, command};
 use crate::telemetry;
-
-/// Of every program that holds nodes: one whose memory stays flat while groups come and go (`docs/decisions/045`).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// From the signal to the end of the process, at most.
 pub const STOP_WITHIN: Duration = Duration::from_secs(5);

@@ -12,12 +12,6 @@ pub mod soak;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-/// As in the product's nodes: what is measured of memory is what users see.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 /// A program's whole life: what goes wrong is told on standard error, in logs (`RUST_LOG` asks for more) and at the end.
 pub async fn run_program(name: &str, run: impl AsyncFnOnce(&[String]) -> anyhow::Result<()>) -> ExitCode {
     start_logs();

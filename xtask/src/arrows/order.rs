@@ -7,6 +7,7 @@ use serde_json::Value;
 /// other. The docs show the same list.
 const LEVELS: &[(&str, u8)] = &[
     ("muster-wire", 0),
+    ("muster-allocator", 1),
     ("muster-runtime", 1),
     ("muster-spec", 2),
     ("muster-machine", 3),
