@@ -11,6 +11,8 @@ use crate::testing::ledger::owe;
 const JOB: JobId = JobId(0x0192_0000_0000_7000_8000_0000_0000_0002);
 const MANY: u128 = 40;
 const SOON: Duration = Duration::from_secs(1);
+/// The directory writes something every minute.
+const BEFORE_OTHERS_WRITE: Duration = Duration::from_secs(30);
 const NEVER: Duration = Duration::from_secs(600);
 
 async fn all_see(nodes: &[Node], state: &str) {
@@ -64,6 +66,24 @@ async fn a_group_that_left_memory_is_read_and_written_at_every_node_and_after_re
     assert_eq!(back.put(JOB, 3).await.unwrap(), 4);
     assert_eq!(nodes[0].numbers(JOB).await, [0, 1, 2, 3]);
     nodes.push(back);
+    kill_all(nodes).await;
+}
+
+/// Nobody writes anything after a cluster has become quiet: the notes would wait in memory, and the next start after a kill
+/// would load what was at rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_groups_rest_is_on_disk_soon_after_the_last_fell_asleep() {
+    let site = Site::of(3).resting(SOON, NEVER);
+    let nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes[0].put(JOB, 1).await.unwrap();
+    all_see(&nodes, "asleep").await;
+    for node in &nodes {
+        let written = eventually("nothing waits for the log", || async {
+            (node.coordinator.host.ground.wal.stats().queue_records == 0).then_some(())
+        });
+        tokio::time::timeout(BEFORE_OTHERS_WRITE, written).await.unwrap();
+    }
     kill_all(nodes).await;
 }
 

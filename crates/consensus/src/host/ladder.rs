@@ -99,11 +99,23 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 
 impl<M: Machine> Host<M> {
     async fn climb(self: &Arc<Self>) {
+        let mut has_noted = false;
         loop {
             muster_runtime::rest(EVERY).await;
-            self.put_to_sleep();
+            let fell_asleep = self.put_to_sleep() > 0;
+            if !fell_asleep && has_noted {
+                self.write_notes();
+            }
+            has_noted = fell_asleep;
             self.evict_some().await;
             self.wake_due();
+        }
+    }
+
+    /// The notes of those that fell asleep wait for whatever is written next: on a node that has become quiet, for this.
+    fn write_notes(&self) {
+        if let Err(error) = self.ground.wal.barrier(Box::new(drop)) {
+            tracing::debug!(%error, "notes of groups at rest wait on");
         }
     }
 
@@ -153,22 +165,24 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    fn put_to_sleep(&self) {
+    /// How many fell asleep.
+    fn put_to_sleep(&self) -> usize {
         let idle_ms = match self.awake.len() > self.config.awake_max {
             true => CROWDED_IDLE_MS,
             false => as_ms(self.config.sleep_after),
         };
         let before_ms = self.now_ms().saturating_sub(idle_ms);
         let idle = self.awake_slots().into_iter().filter(|slot| slot.active_ms() <= before_ms);
-        idle.filter(|slot| self.may_sleep(slot)).for_each(|slot| self.put_one_to_sleep(&slot, before_ms));
+        idle.filter(|slot| self.may_sleep(slot) && self.put_one_to_sleep(slot, before_ms)).count()
     }
 
-    fn put_one_to_sleep(&self, slot: &Arc<Slot<M>>, before_ms: u64) {
-        let Some(group) = slot.running() else { return };
+    /// False for one that is in use again, or was closed.
+    fn put_one_to_sleep(&self, slot: &Arc<Slot<M>>, before_ms: u64) -> bool {
+        let Some(group) = slot.running() else { return false };
         let due_ms = group.views.borrow().state.next_due_ms();
         let last = group.last_id();
         if !slot.fall_asleep(before_ms) {
-            return;
+            return false;
         }
         self.awake.remove_if(&slot.job(), |_, there| there.is_at_rest());
         let due_ms = due_ms.map(|due_ms| due_ms + RANK_MS * due_rank(&group));
@@ -178,6 +192,7 @@ impl<M: Machine> Host<M> {
         self.rota.asleep().insert((now_ms, slot.job()), slot.clone());
         self.note_rest(slot, (last, Eviction { due_ms }));
         self.recheck(slot);
+        true
     }
 
     /// For the next start: a group whose log still ends there need not be loaded before it is used or due.
