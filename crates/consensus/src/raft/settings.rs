@@ -18,6 +18,9 @@ const LAG_MAX: u64 = 20_000;
 const SNAPSHOT_MS: u64 = 120_000;
 /// A removed leader goes after this, ms.
 const STEP_DOWN_MS: u64 = 1000;
+/// The directory's heartbeat in those of a job's group: it is always awake, so its timers, five a heartbeat, are most of
+/// what wakes an idle node; and its lease lasts ten heartbeats of a job's group.
+const DIRECTORY_HEARTBEATS: u64 = 2;
 /// Calls waiting for one instance.
 const API_QUEUE: u64 = 1024;
 /// Notifications waiting for one instance.
@@ -40,7 +43,8 @@ impl Settings {
     pub(crate) fn new(timing: Timing) -> Result<Self, StartError> {
         let job = Config { enable_tick: false, ..base(timing) };
         let restored = Some(is_sabotaged("leader-restore"));
-        let directory = checked(Config { enable_leader_restore: restored, ..base(timing) })?;
+        let slower = Timing { heartbeat_ms: timing.heartbeat_ms * DIRECTORY_HEARTBEATS, ..timing };
+        let directory = checked(Config { enable_leader_restore: restored, ..base(slower) })?;
         let born = checked(Config { enable_leader_restore: Some(true), ..job.clone() })?;
         let reloaded = checked(Config { enable_leader_restore: restored, ..job })?;
         Ok(Self { directory, born, reloaded })
