@@ -107,7 +107,11 @@ pub async fn many_groups(cluster: &Cluster) -> anyhow::Result<()> {
         led.push(cluster.leader(0, *job).await.ok() == Some(dead));
     }
     let stop = Instant::now() + LONG_ENOUGH + Duration::from_secs(2);
-    let writers = join_all(all.iter().enumerate().map(|(at, job)| writer(cluster, (at % 2, *job), stop)));
+    let writers = join_all(all.iter().enumerate().map(|(at, job)| async move {
+        // Not all at the same instant: a thousand writes at once wait for each other, with or without a kill.
+        tokio::time::sleep(BETWEEN_WRITES * at as u32 / GROUPS as u32).await;
+        writer(cluster, (at % 2, *job), stop).await
+    }));
     let kill = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         cluster.signal(dead, "KILL").await
