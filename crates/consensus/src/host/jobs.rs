@@ -103,12 +103,14 @@ impl<M: Machine> Host<M> {
         match self.resident_as_is(slot, deadline).await {
             Ok(group) if group.is_blank() => Err(ProposeError::NotServing),
             Ok(group) => Ok(group),
-            Err(error) => Err(self
-                .directory
-                .view()
-                .state
-                .job(slot.job())
-                .map_or_else(|| self.absent(slot.job()), |_| error)),
+            Err(error) => Err(self.unless_absent(slot.job(), error)),
+        }
+    }
+
+    fn unless_absent(&self, job: JobId, error: ProposeError) -> ProposeError {
+        match self.directory.view().state.job(job) {
+            Some(_) => error,
+            None => self.absent(job),
         }
     }
 

@@ -18,7 +18,7 @@ use super::standing::{LedBy, Standing};
 use crate::error::ProposeError;
 use crate::raft::group::Group;
 use crate::raft::opening::Opening;
-use crate::raft::store::{until_durable, waiter};
+use crate::raft::store::durably;
 
 const LOAD: TaskKind = TaskKind::new("group_load");
 const WATCH: TaskKind = TaskKind::new("group_watch");
@@ -249,13 +249,10 @@ impl<M: Machine> Host<M> {
 
     /// Removes what is on disk of a replica.
     pub(crate) async fn erase(&self, key: GroupKey) {
-        let (done, durable) = waiter();
-        let removed = match self.ground.wal.remove_group(key, done) {
-            Ok(()) => tokio::time::timeout(REMOVE_WITHIN, until_durable(durable)).await.is_ok(),
-            Err(_) => false,
-        };
+        let removal = durably(|done| self.ground.wal.remove_group(key, done));
+        let removed = tokio::time::timeout(REMOVE_WITHIN, removal).await;
         let snapshots = self.ground.snapshot_files(key).remove().await;
-        if !removed || snapshots.is_err() {
+        if !matches!(removed, Ok(Ok(()))) || snapshots.is_err() {
             tracing::warn!(
                 group = key.group,
                 "a retired group is not yet gone from disk; tried again at the next start"

@@ -14,7 +14,7 @@ use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use super::convert::{self, ConvertError};
 use super::group::Group;
 use super::snapshot;
-use super::store::{until_durable, waiter};
+use super::store::durably;
 use super::types::{Entry, Snapshot, SnapshotBytes, Types};
 
 /// The largest snapshot that is taken in.
@@ -88,9 +88,7 @@ impl<M: Machine> Group<M> {
     /// openraft answers at once when all of a snapshot is committed here. That may stand in entries which are not yet
     /// durable, and the leader takes the answer for a promise that they are.
     async fn until_log_is_durable(&self) -> io::Result<()> {
-        let (done, durable) = waiter();
-        self.wal.barrier(done).map_err(io::Error::other)?;
-        until_durable(durable).await
+        durably(|done| self.wal.barrier(done)).await
     }
 
     fn gather(&self, call: &RaftSnapshot) -> Result<Gathered, RpcError> {

@@ -6,6 +6,7 @@ use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use muster_runtime::{TaskKind, TaskScope, is_sabotaged};
 use muster_wal::{Done, GroupLog, LogReader, WalError};
 use openraft::OptionalSend;
@@ -143,11 +144,10 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        let (done, durable) = waiter();
-        self.log.save_vote(convert::wal_vote(vote), done).map_err(io::Error::other)?;
+        let saved = durably(|done| self.log.save_vote(convert::wal_vote(vote), done));
         match is_sabotaged("vote-durable") {
-            true => Ok(()),
-            false => until_durable(durable).await,
+            true => saved.now_or_never().unwrap_or(Ok(())),
+            false => saved.await,
         }
     }
 
@@ -180,11 +180,10 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
-        let (done, durable) = waiter();
-        self.log.truncate_after(last.map(|id| id.index), done).map_err(io::Error::other)?;
+        let cut = durably(|done| self.log.truncate_after(last.map(|id| id.index), done));
         match is_sabotaged("truncate-durable") {
-            true => Ok(()),
-            false => until_durable(durable).await,
+            true => cut.now_or_never().unwrap_or(Ok(())),
+            false => cut.await,
         }
     }
 
@@ -244,6 +243,13 @@ type Durable = oneshot::Receiver<Result<(), WalError>>;
 pub(crate) fn waiter() -> (Done, Durable) {
     let (sender, receiver) = oneshot::channel();
     (Box::new(move |result| drop(sender.send(result))), receiver)
+}
+
+/// Makes a call to the log and waits until what it has written is durable.
+pub(crate) async fn durably(call: impl FnOnce(Done) -> Result<(), WalError>) -> Result<(), io::Error> {
+    let (done, durable) = waiter();
+    call(done).map_err(io::Error::other)?;
+    until_durable(durable).await
 }
 
 pub(crate) async fn until_durable(durable: Durable) -> Result<(), io::Error> {
