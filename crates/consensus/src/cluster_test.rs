@@ -386,6 +386,25 @@ async fn a_group_that_was_handed_over_to_nobody_is_led_again() {
     kill_all(nodes).await;
 }
 
+/// Simulated, seed 14375: Raft knew of no entry on disk there but those that came after the restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_was_just_opened_takes_the_lead_that_it_is_offered() {
+    let site = Site::of(3).resting(Duration::from_millis(100), SOON);
+    let mut nodes = site.nodes().await;
+    nodes[0].register(JOB).await.unwrap();
+    nodes[0].put(JOB, 1).await.unwrap();
+    for node in &nodes {
+        node.sees(JOB, "asleep").await;
+    }
+    nodes.remove(1).kill().await;
+    let back = site.node(1).await;
+    let group = nodes[0].coordinator.host.slot(JOB).unwrap().running().unwrap();
+    group.offer(RaftId::new(back.member(), Incarnation(0)), CALL).await.unwrap();
+    eventually("it leads", || async { (back.coordinator.group(JOB)?.role == "leader").then_some(()) }).await;
+    nodes.push(back);
+    kill_all(nodes).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_jobs_of_a_dead_node_are_all_led_again() {
     let site = Site::of(3);

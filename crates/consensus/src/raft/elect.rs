@@ -9,6 +9,7 @@ use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::TransferLeaderRequest;
 use tokio::time::{Instant, timeout_at};
 
+use super::convert;
 use super::forward::after_call;
 use super::group::Group;
 use crate::error::ProposeError;
@@ -82,7 +83,8 @@ impl<M: Machine> Group<M> {
     /// Asks another replica to lead at once, whatever it believes of this one.
     pub(crate) async fn offer(&self, to: RaftId, within: Duration) -> Result<(), ProposeError> {
         let vote = self.raft.server_metrics().borrow_watched().vote;
-        let call = self.wires.transfer_call(&vote, to, self.log_end());
+        let last = self.last_id().map(convert::from_wal_log_id);
+        let call = self.wires.transfer_call(&vote, to, last.as_ref().map(convert::wire_log_id));
         let answer = self.wires.peers.call(to.member(), &call, within).await;
         answer.map(drop).map_err(|error| after_call(&error))
     }

@@ -27,7 +27,7 @@ use super::read::ReadRounds;
 use super::settings::Settings;
 use super::snapshot::SnapshotFiles;
 use super::store::LogStore;
-use super::types::Types;
+use super::types::{LogId, Types};
 use crate::host::peers::Peers;
 use crate::status::{GroupStatus, ReplicaStatus, View};
 use crate::storage::Storage;
@@ -252,14 +252,14 @@ impl<M: Machine> Group<M> {
         applied.saturating_sub(metrics.snapshot.as_ref().map_or(0, |id| id.index))
     }
 
-    /// Where the log ends: term, origin, index.
-    pub(crate) fn log_end(&self) -> Option<(u64, u64, u64)> {
-        self.last_id().map(|id| (id.term, id.origin, id.index))
-    }
-
     /// The last entry, else what was purged last.
     pub(crate) fn last_id(&self) -> Option<muster_wal::LogId> {
         self.log.last()
+    }
+
+    /// Does the log reach as far as this?
+    pub(crate) fn has(&self, id: &LogId) -> bool {
+        self.last_id() >= Some(convert::wal_log_id(id))
     }
 
     /// Does this leader, and everybody who lives, have and know everything?

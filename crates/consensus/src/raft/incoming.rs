@@ -62,8 +62,10 @@ impl<M: Machine> Group<M> {
     }
 
     pub(crate) async fn on_transfer(&self, call: &RaftTransfer) -> Result<Ack, RpcError> {
-        let from = convert::vote(&call.from);
-        let request = TransferLeaderRequest::new(from, call.to.0, call.last.as_ref().map(convert::log_id));
+        // Raft waits for the last entry to reach the disk, and knows only of those that came since this replica was
+        // opened. One that is in the log needs no wait: the vote of whoever campaigns is written behind it.
+        let missing = call.last.as_ref().map(convert::log_id).filter(|last| !self.has(last));
+        let request = TransferLeaderRequest::new(convert::vote(&call.from), call.to.0, missing);
         let answer = self.raft.handle_transfer_leader(request).await.map_err(not_serving)?;
         answer.map(|()| Ack {}).map_err(|error| RpcError::Refused { why: error.to_string() })
     }

@@ -97,14 +97,8 @@ impl Wires {
         Asked(&self.asked)
     }
 
-    /// Asks `to` to lead, whose log must reach as far as `last` (term, origin, index).
-    pub(crate) fn transfer_call(
-        &self,
-        from: &Vote,
-        to: RaftId,
-        last: Option<(u64, u64, u64)>,
-    ) -> RaftTransfer {
-        let last = last.map(|(term, origin, index)| LogIdAt { term, origin, index });
+    /// Asks `to` to lead, whose log must reach as far as `last`.
+    pub(crate) fn transfer_call(&self, from: &Vote, to: RaftId, last: Option<LogIdAt>) -> RaftTransfer {
         RaftTransfer { frame: self.frame_to(to), from: convert::wire_vote(from), to, last }
     }
 }
