@@ -10,9 +10,8 @@ use crate::verdict::Verdict;
 
 const BUILD: &[&str] = &["build", "--release", "-p", "muster-tests", "--bins"];
 const RUN: &[&str] = &["run", "--release", "--quiet", "-p", "muster-tests", "--bin", "muster-bench", "--"];
-/// In a workspace of its own, because it holds the clients of other systems.
-const GROUPS: &[&str] =
-    &["run", "--release", "--quiet", "--manifest-path", "benches/groups/Cargo.toml", "--"];
+/// In a workspace of its own, because it holds the clients of other systems. Built as it is deployed, which takes minutes.
+const GROUPS: &[&str] = &["run", "--profile", "dist", "--manifest-path", "benches/groups/Cargo.toml", "--"];
 
 /// Runs the bench program with the names given, or all of it; `swim` is a program of its own.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<Verdict> {

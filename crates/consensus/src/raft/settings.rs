@@ -27,6 +27,8 @@ const API_QUEUE: u64 = 1024;
 const NOTIFICATION_QUEUE: u64 = 4096;
 /// Commands waiting for one state machine.
 const MACHINE_QUEUE: u64 = 256;
+/// Entries whose stages are timed: nobody asks, and openraft's room for 1,024 is a sixth of an awake group's memory.
+const STAGES_KEPT: u64 = 1;
 
 /// The three settings that occur, shared by all groups.
 #[derive(Clone)]
@@ -66,6 +68,7 @@ fn base(timing: Timing) -> Config {
         api_channel_size: Some(API_QUEUE),
         notification_channel_size: Some(NOTIFICATION_QUEUE),
         state_machine_channel_size: Some(MACHINE_QUEUE),
+        log_stage_capacity: Some(STAGES_KEPT),
         removed_leader_step_down: StepDownPolicy::After(STEP_DOWN_MS),
         quorum_loss_probe_interval: None,
         enable_pre_vote: Some(true),
