@@ -29,16 +29,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use mimalloc::MiMalloc;
+use muster_allocator as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use plan::Plan;
 use scripts::Script;
 use trace::Trace;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match run() {
