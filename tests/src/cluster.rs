@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use muster_client::{Client, ClientOptions};
+use muster_sites::Sites;
 use muster_wire::api::{GroupView, JobView, Page};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -12,7 +13,6 @@ use tempfile::TempDir;
 pub use crate::plan::{NodePlan, Role, Topology};
 use crate::plan::{placed, plan};
 use crate::process::{Process, Program};
-use crate::sites::Sites;
 use crate::wait::{PATIENCE, eventually, within};
 use crate::{config, metrics};
 

@@ -9,7 +9,6 @@ pub mod config;
 pub mod metrics;
 mod plan;
 pub mod process;
-pub mod sites;
 pub mod soak;
 pub mod wait;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::sites::Sites;
+use muster_sites::Sites;
 
 /// How many nodes of each kind.
 #[derive(Clone, Copy, Debug)]

@@ -22,7 +22,7 @@ const LONG_ENOUGH: Duration = Duration::from_secs(8);
 /// A group that takes no write for so long is a fault, not a figure.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
-/// One group and a killed leader, one group and a vanished leader.
+/// One group and a killed leader, one group and a leader that is stopped.
 pub async fn one_group(mut cluster: Cluster) -> anyhow::Result<()> {
     let job = new_job();
     cluster.create(0, job).await?;
@@ -35,8 +35,33 @@ pub async fn one_group(mut cluster: Cluster) -> anyhow::Result<()> {
     for _ in 0..VANISHINGS {
         gaps.push(stop_leader(&cluster, job).await?);
     }
-    row("a leader that is stopped (vanishes) to the first accepted write", &text(gaps));
+    row("a leader that is stopped, its sockets open, to the first accepted write", &text(gaps));
     Ok(())
+}
+
+/// One group and a leader's machine that vanishes: all its frames are dropped, nobody is told.
+pub async fn one_machine() -> anyhow::Result<()> {
+    const WHAT: &str = "a leader whose machine vanishes to the first accepted write";
+    match Cluster::on_sites().await {
+        Ok(cluster) => row(WHAT, &text(vanishings(&cluster).await?)),
+        Err(error) => row(WHAT, &format!("not measured, it needs root and `ip`: {error:#}")),
+    }
+    Ok(())
+}
+
+async fn vanishings(cluster: &Cluster) -> anyhow::Result<Vec<Duration>> {
+    let job = new_job();
+    cluster.create(0, job).await?;
+    let mut gaps = Vec::new();
+    for _ in 0..VANISHINGS {
+        let leader = settled_leader(cluster, job).await;
+        cluster.cut(leader)?;
+        gaps.push(until_written(cluster, job, leader).await);
+        cluster.heal(leader)?;
+        cluster.ready().await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    Ok(gaps)
 }
 
 fn text(gaps: Vec<Duration>) -> String {
@@ -55,7 +80,7 @@ async fn kill_leader(cluster: &mut Cluster, job: JobId) -> anyhow::Result<Durati
 
 async fn stop_leader(cluster: &Cluster, job: JobId) -> anyhow::Result<Duration> {
     let leader = settled_leader(cluster, job).await;
-    cluster.signal(leader, "STOP").await?;
+    cluster.pause(leader).await?;
     let gap = until_written(cluster, job, leader).await;
     cluster.signal(leader, "CONT").await?;
     cluster.ready().await?;

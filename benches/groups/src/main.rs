@@ -13,8 +13,8 @@ use muster_groups::cluster::Cluster;
 use muster_groups::{node, run_program};
 
 /// What is measured, by name.
-const ALL: [&str; 10] =
-    ["disk", "create", "one", "many", "far", "etcd", "asleep", "evicted", "failover", "crowd"];
+const ALL: [&str; 11] =
+    ["disk", "create", "one", "many", "far", "etcd", "asleep", "evicted", "failover", "vanish", "crowd"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -47,6 +47,7 @@ async fn one(name: &str) -> anyhow::Result<()> {
         "asleep" => rest::asleep(&Cluster::start(3, 600).await?).await,
         "evicted" => rest::evicted(Cluster::start(2, 3).await?).await,
         "failover" => failover::one_group(Cluster::start(10, 300).await?).await,
+        "vanish" => failover::one_machine().await,
         _ => failover::many_groups(&Cluster::start(10, 300).await?).await,
     }
 }

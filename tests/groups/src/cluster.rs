@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use muster_link::{LinkConfig, LinkParts, Links};
 use muster_runtime::{Clock, TaskScope, random};
+use muster_sites::Sites;
 use muster_wire::rpc::Call;
 use muster_wire::{Generation, JobId, NodeId, Role};
 use tempfile::TempDir;
@@ -29,6 +30,8 @@ struct Place {
     rpc: String,
     swim: String,
     dir: PathBuf,
+    /// The network namespace that it runs in, if not this one.
+    namespace: Option<String>,
     process: Option<Child>,
 }
 
@@ -40,6 +43,8 @@ pub struct Cluster {
     founders: usize,
     dir: TempDir,
     scope: TaskScope,
+    /// Behind the nodes, which end before their namespaces are deleted.
+    sites: Option<Sites>,
 }
 
 impl Cluster {
@@ -72,10 +77,35 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Starts three nodes, each in a network namespace of its own; `Err` where this machine does not allow that.
+    pub async fn on_sites() -> anyhow::Result<Self> {
+        let names: Vec<String> = (1..=3).map(|number| format!("b{number}")).collect();
+        let sites = Sites::create(&names)?;
+        let mut cluster = Self::empty(names.len(), (10, 300)).await?;
+        for name in &names {
+            let at = cluster.add_place()?;
+            let place = cluster.places.get_mut(at).context("no such node")?;
+            place.move_to(&sites.address(name, 0)?, sites.namespace(name));
+        }
+        cluster.sites = Some(sites);
+        cluster.found().await?;
+        Ok(cluster)
+    }
+
+    /// Drops every frame from and to a node's site.
+    pub fn cut(&self, at: usize) -> anyhow::Result<()> {
+        self.sites.as_ref().context("this cluster has no sites")?.cut(&self.places[at].name)
+    }
+
+    /// Lets them through again.
+    pub fn heal(&self, at: usize) -> anyhow::Result<()> {
+        self.sites.as_ref().context("this cluster has no sites")?.heal(&self.places[at].name)
+    }
+
     async fn empty(founders: usize, times: (u64, u64)) -> anyhow::Result<Self> {
         let (dir, scope) = (TempDir::new()?, TaskScope::new());
         let links = links(&scope).await?;
-        Ok(Self { places: Vec::new(), founders, links, times, dir, scope })
+        Ok(Self { places: Vec::new(), founders, links, times, dir, scope, sites: None })
     }
 
     async fn found(&mut self) -> anyhow::Result<()> {
@@ -126,7 +156,7 @@ impl Cluster {
         let members: Vec<String> = self.places.iter().take(self.founders).map(listed).collect();
         let (sleep_after, evict_after) = self.times;
         let place = self.places.get_mut(at).context("no such node")?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = this_program(place.namespace.as_deref())?;
         command.arg("node").arg(listed(place)).arg(&place.dir).args(members);
         command.env(node::LISTEN, &place.listen);
         command.env("BENCH_REPLACE_AFTER", "5");
@@ -212,13 +242,30 @@ impl Cluster {
 
     /// CPU time used by a node so far, in seconds, and its resident bytes.
     pub fn used(&self, at: usize) -> anyhow::Result<(f64, u64)> {
-        let process = self.places[at].process.as_ref().and_then(Child::id).context("it does not run")?;
-        used(process)
+        used(self.process(at)?)
     }
 
-    /// Sends a signal to a node's process: `STOP` makes it vanish without a word, `CONT` brings it back.
+    fn process(&self, at: usize) -> anyhow::Result<u32> {
+        self.places[at].process.as_ref().and_then(Child::id).context("it does not run")
+    }
+
+    /// Stops a node without a word; `CONT` brings it back. The signal comes back before the last thread stands still, and
+    /// until then the node may answer.
+    pub async fn pause(&self, at: usize) -> anyhow::Result<()> {
+        self.signal(at, "STOP").await?;
+        let process = self.process(at)?;
+        let standing = async {
+            while !stands_still(process)? {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(READY_WITHIN, standing).await.context("it does not stand still")?
+    }
+
+    /// Sends a signal to a node's process.
     pub async fn signal(&self, at: usize, signal: &str) -> anyhow::Result<()> {
-        let process = self.places[at].process.as_ref().and_then(Child::id).context("it does not run")?;
+        let process = self.process(at)?;
         let sent = Command::new("kill").arg(format!("-{signal}")).arg(process.to_string()).status().await?;
         anyhow::ensure!(sent.success(), "the signal was not sent");
         Ok(())
@@ -265,6 +312,18 @@ pub fn used(process: u32) -> anyhow::Result<(f64, u64)> {
     Ok(((ticks(11) + ticks(12)) / 100.0, pages * 4096))
 }
 
+/// Is every thread of a process stopped?
+fn stands_still(process: u32) -> anyhow::Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
+        let state = stat.rsplit(") ").next().unwrap_or_default();
+        if !state.starts_with('T') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 impl Place {
     fn new(number: usize, dir: PathBuf) -> anyhow::Result<Self> {
         let port = || Ok::<_, std::io::Error>(Port::bind("127.0.0.1:0")?.local_addr()?.port());
@@ -272,8 +331,24 @@ impl Place {
         let dir = dir.join(&name);
         std::fs::create_dir_all(&dir)?;
         let (rpc, swim) = (format!("127.0.0.1:{}", port()?), format!("127.0.0.1:{}", port()?));
-        Ok(Self { name, listen: rpc.clone(), rpc, swim, dir, process: None })
+        Ok(Self { name, listen: rpc.clone(), rpc, swim, dir, namespace: None, process: None })
     }
+
+    /// Into a namespace in which it has this address to itself.
+    fn move_to(&mut self, address: &str, namespace: String) {
+        (self.rpc, self.swim) = (format!("{address}:7101"), format!("{address}:7102"));
+        self.listen = self.rpc.clone();
+        self.namespace = Some(namespace);
+    }
+}
+
+/// This program, in a namespace. `ip` replaces itself by it, so that signals meet the program.
+fn this_program(namespace: Option<&str>) -> anyhow::Result<Command> {
+    let program = std::env::current_exe()?;
+    let Some(namespace) = namespace else { return Ok(Command::new(program)) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    Ok(command)
 }
 
 async fn links(scope: &TaskScope) -> anyhow::Result<Links> {

@@ -7,13 +7,13 @@ use anyhow::{Context as _, ensure};
 use futures_util::stream::{self, StreamExt as _};
 use muster_client::{Client, ClientOptions};
 use muster_runtime::{Clock, TaskKind, TaskScope, random};
+use muster_sites::Sites;
 use muster_wire::api::{JobResults, JobView};
 
 use super::hook::Hook;
 use super::notes::Notes;
 use super::story::{Story, Wish, tell};
 use crate::cluster::Role;
-use crate::sites::Sites;
 use crate::wait::within;
 use crate::{Cluster, Topology, metrics};
 

@@ -1,6 +1,6 @@
 //! The short parts of `cargo xtask soak manager` and `cargo xtask soak gate`.
 
-use muster_tests::sites::Sites;
+use muster_sites::Sites;
 use muster_tests::soak::{gate, manager};
 
 use crate::support::turn;

@@ -9,6 +9,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("muster-wire", 0),
     ("muster-allocator", 1),
     ("muster-runtime", 1),
+    ("muster-sites", 1),
     ("muster-spec", 2),
     ("muster-machine", 3),
     ("muster-wal", 4),

@@ -77,7 +77,7 @@ pub(super) async fn transfer(cluster: &Cluster) -> anyhow::Result<String> {
 pub(super) async fn minority(cluster: &Cluster) -> anyhow::Result<String> {
     let writers = Writers::new(cluster, JOBS).await?;
     for at in [1, 2] {
-        cluster.signal(at, "STOP").await?;
+        cluster.pause(at).await?;
     }
     let alone = refusals(cluster, &writers, Duration::from_secs(6)).await;
     for at in [1, 2] {
@@ -125,7 +125,7 @@ pub(super) async fn paused(cluster: &Cluster, lasting: Duration) -> anyhow::Resu
     let job = writers.job();
     let leader = cluster.leader(0, job).await?;
     let others: Vec<usize> = (0..3).filter(|at| *at != leader).collect();
-    cluster.signal(leader, "STOP").await?;
+    cluster.pause(leader).await?;
     let stop = async {
         tokio::time::sleep(lasting).await;
         writers.stop();
