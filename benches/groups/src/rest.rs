@@ -37,11 +37,10 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
     let empty = cluster.resident()?;
     let jobs = create(&cluster, EVICTED_GROUPS).await?;
     cluster.all_hold(EVICTED, EVICTED_GROUPS, SETTLE * 2).await?;
-    row(
-        "memory of an evicted group and node, all of them just awake",
-        &per_group(&cluster, empty, EVICTED_GROUPS)?,
-    );
+    row("memory of an evicted group and node, at once", &per_group(&cluster, empty, EVICTED_GROUPS)?);
+    tokio::time::sleep(MEASURED).await;
     cpu(&cluster, "10,000 groups evicted").await?;
+    row("memory of an evicted group and node, 20 s later", &per_group(&cluster, empty, EVICTED_GROUPS)?);
     cluster.kill(0).await?;
     let begun = Instant::now();
     cluster.spawn(0)?;

@@ -1,7 +1,12 @@
 //! The memory of every program that holds nodes: it stays flat while groups come and go, and what is free goes back to
 //! the system (`docs/decisions/045`).
 
-use libmimalloc_sys::{mi_option_set, mi_option_t};
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+
+use libmimalloc_sys::{mi_collect, mi_heap_new, mi_heap_set_default, mi_heap_t, mi_option_set, mi_option_t};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -24,6 +29,90 @@ fn set(option: mi_option_t, value: std::ffi::c_long) {
     unsafe { mi_option_set(option, value) }
 }
 
+thread_local! {
+    /// This thread's heap for what lives long; the allocator ends it with the thread.
+    static LASTING: Cell<*mut mi_heap_t> = const { Cell::new(null_mut()) };
+}
+
+/// What `make` allocates stands apart from everything else, in pages of its own. For the little that is kept of each
+/// group: between the many blocks of groups that are awake it would hold their pages when they rest.
+pub fn lasting<T>(make: impl FnOnce() -> T) -> T {
+    let _apart = Apart::begin();
+    make()
+}
+
+/// Address space for what lives long, bytes: far more than a node with all its groups can need. Memory is taken as it is
+/// used.
+const LASTING_BYTES: usize = 16 << 30;
+
+#[allow(unsafe_code, reason = "mimalloc's arenas, which its Rust declarations leave out")]
+unsafe extern "C" {
+    fn mi_reserve_os_memory_ex(
+        size: usize,
+        commit: bool,
+        allow_large: bool,
+        exclusive: bool,
+        arena: *mut c_int,
+    ) -> c_int;
+    fn mi_heap_new_in_arena(arena: c_int) -> *mut mi_heap_t;
+}
+
+/// A heap of this thread whose blocks share no segment with others: each segment that is held costs 48 KiB. Where so much
+/// address space is not to be had, they share segments.
+#[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
+fn new_heap() -> *mut mi_heap_t {
+    static ARENA: OnceLock<Option<c_int>> = OnceLock::new();
+    match *ARENA.get_or_init(reserved) {
+        // SAFETY: an arena that was reserved, and a heap of this thread, which no other uses.
+        Some(arena) => unsafe { mi_heap_new_in_arena(arena) },
+        // SAFETY: as above, without an arena.
+        None => unsafe { mi_heap_new() },
+    }
+}
+
+#[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
+fn reserved() -> Option<c_int> {
+    let mut arena = 0;
+    // SAFETY: mimalloc writes the number of the arena to where this points, and keeps no pointer to it.
+    let failed = unsafe { mi_reserve_os_memory_ex(LASTING_BYTES, false, false, true, &raw mut arena) };
+    (failed == 0).then_some(arena)
+}
+
+/// Gives back the pages of this thread that other threads have emptied: a thread sees that only when it allocates blocks of
+/// the same size.
+#[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
+pub fn collect() {
+    // SAFETY: it works on this thread's default heap, and is not called by the allocator itself.
+    unsafe { mi_collect(false) }
+}
+
+/// The thread allocates from its heap for what lives long until this is dropped.
+struct Apart {
+    before: *mut mi_heap_t,
+}
+
+impl Apart {
+    #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
+    fn begin() -> Self {
+        let heap = LASTING.with(|heap| {
+            if heap.get().is_null() {
+                heap.set(new_heap());
+            }
+            heap.get()
+        });
+        // SAFETY: the heap was made by this thread, is never deleted, and blocks of it are freed like all others.
+        Self { before: unsafe { mi_heap_set_default(heap) } }
+    }
+}
+
+impl Drop for Apart {
+    #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
+    fn drop(&mut self) {
+        // SAFETY: what was this thread's default before is still there: only `Apart` changes it, and it is not `Send`.
+        unsafe { mi_heap_set_default(self.before) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +121,26 @@ mod tests {
     fn get(option: mi_option_t) -> i64 {
         // SAFETY: as in `set`.
         unsafe { libmimalloc_sys::mi_option_get(option) }
+    }
+
+    /// Blocks that last stand in another part of the address space than those beside them.
+    #[test]
+    fn what_lasts_stands_apart() {
+        let beside = Box::new([0_u8; 200]);
+        let (one, other) = lasting(|| (Box::new([1_u8; 200]), Box::new([2_u8; 200])));
+        let after = Box::new([0_u8; 200]);
+        let segment = |block: &[u8; 200]| block.as_ptr().addr() >> 25;
+        assert_eq!(segment(&one), segment(&other));
+        assert_ne!(segment(&one), segment(&beside));
+        assert_eq!(segment(&after), segment(&beside), "the thread goes on where it was");
+    }
+
+    /// Blocks are freed as all others, whichever thread does, and their thread may be gone.
+    #[test]
+    fn what_lasts_outlives_its_thread() {
+        let text = std::thread::spawn(|| lasting(|| "as it was".repeat(1000))).join().unwrap();
+        collect();
+        assert_eq!(text, "as it was".repeat(1000));
     }
 
     /// mimalloc's own defaults tell that the numbers still name these options.

@@ -127,8 +127,12 @@ impl GroupLog {
     }
 }
 
+/// A group that nobody uses takes no room in the cache.
 impl Drop for GroupLog {
     fn drop(&mut self) {
+        let durable = self.cell.durable.load(Ordering::Acquire);
+        let freed = write(&self.cell.view).evict_durable(durable);
+        self.shared().cache.shrink(freed);
         self.cell.open.store(false, Ordering::Release);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use muster_allocator::lasting;
+
 use crate::LogId;
 
 /// Entries with consecutive indexes and equal term and origin.
@@ -34,7 +36,7 @@ impl Runs {
         if self.runs.is_empty() {
             self.first = id.index;
             // Most groups have had one leader: they do not pay for more.
-            self.runs.reserve_exact(1);
+            lasting(|| self.runs.reserve_exact(1));
         }
         match self.runs.back_mut() {
             Some(run) if (run.term, run.origin) == (id.term, id.origin) => run.last = id.index,

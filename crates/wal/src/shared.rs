@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use muster_allocator::lasting;
+
 use crate::{
     Damage, GroupKey, Options, Stats, WalError,
     cache::Cache,
@@ -131,8 +133,10 @@ impl Registry {
     }
 
     pub(crate) fn adopt(&mut self, key: GroupKey, view: View) -> Arc<GroupCell> {
-        let cell = Arc::new(GroupCell::new(key, view, self.shelves.get_or_make(key)));
-        self.live.insert(key, cell.clone());
-        cell
+        lasting(|| {
+            let cell = Arc::new(GroupCell::new(key, view, self.shelves.get_or_make(key)));
+            self.live.insert(key, cell.clone());
+            cell
+        })
     }
 }

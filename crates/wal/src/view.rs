@@ -207,6 +207,16 @@ impl View {
         self.forget(gone)
     }
 
+    /// All entries that are on disk leave memory; gives back their bytes.
+    pub(crate) fn evict_durable(&mut self, durable: u64) -> usize {
+        let gone = self.tail.partition_point(|(of, _)| *of <= durable);
+        let freed = self.forget(gone);
+        if self.tail.is_empty() {
+            self.tail = VecDeque::new();
+        }
+        freed
+    }
+
     /// Whether any entry is in memory.
     pub(crate) fn is_cached(&self) -> bool {
         !self.tail.is_empty()

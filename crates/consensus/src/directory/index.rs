@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use muster_allocator::lasting;
 use muster_wire::{JobId, MemberNumber};
 
 use super::bounds::REMOVED_MAX;
@@ -10,6 +11,10 @@ use super::{Directory, Fingerprint, JobRow, JobSummary, MemberRow, Retired};
 impl Directory {
     /// Adds or replaces a job's row.
     pub(super) fn put_job(&mut self, row: JobRow) {
+        lasting(|| self.put_lasting(&row));
+    }
+
+    fn put_lasting(&mut self, row: &JobRow) {
         self.drop_job(row.job);
         row.holders().for_each(|member| self.count_held(member, 1));
         self.job_bytes += row.weight();
@@ -18,12 +23,12 @@ impl Directory {
         if let Some(key) = &row.key {
             self.keys.insert(Fingerprint::of_key(key), row.job);
         }
-        self.jobs.insert(row.job, Arc::new(row));
+        self.jobs.insert(row.job, Arc::new(row.clone()));
     }
 
     /// Whoever sums a job up has applied what its group began with: a quorum of the group holds that for good.
     pub(super) fn put_summary(&mut self, job: JobId, summary: JobSummary) -> bool {
-        let Some(row) = self.jobs.get_mut(&job).map(Arc::make_mut) else { return false };
+        let Some(row) = lasting(|| self.jobs.get_mut(&job).map(Arc::make_mut)) else { return false };
         let opening_bytes = row.opening_bytes();
         row.opening = None;
         row.summary = Some(summary);

@@ -27,6 +27,8 @@ use crate::raft::group::Group;
 const LADDER: TaskKind = TaskKind::vital("group_ladder");
 const EVICT: TaskKind = TaskKind::new("group_evict");
 const EVERY: Duration = Duration::from_secs(1);
+/// Rounds after an eviction in which memory is given back.
+const TIDY_ROUNDS: u32 = 30;
 /// When more groups are awake than may be, one that was idle for this long falls asleep, ms.
 const CROWDED_IDLE_MS: u64 = 1000;
 /// Groups that one round evicts, and how many at the same time.
@@ -97,9 +99,16 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
     scope.spawn_until_stop(LADDER, async move { host.climb().await });
 }
 
+/// A group that was evicted had its memory from all threads. Rounds run on one of them now and on another then.
+fn tidy(rounds_left: u32) {
+    if rounds_left > 0 {
+        muster_allocator::collect();
+    }
+}
+
 impl<M: Machine> Host<M> {
     async fn climb(self: &Arc<Self>) {
-        let mut has_noted = false;
+        let (mut has_noted, mut untidy) = (false, 0);
         loop {
             muster_runtime::rest(EVERY).await;
             let fell_asleep = self.put_to_sleep() > 0;
@@ -107,7 +116,8 @@ impl<M: Machine> Host<M> {
                 self.write_notes();
             }
             has_noted = fell_asleep;
-            self.evict_some().await;
+            untidy = if self.evict_some().await > 0 { TIDY_ROUNDS } else { untidy.saturating_sub(1) };
+            tidy(untidy);
             self.wake_due();
         }
     }
@@ -248,12 +258,15 @@ impl<M: Machine> Host<M> {
         row.plan.is_some() || has_news || super::retire::tombstone(slot).is_some()
     }
 
-    async fn evict_some(&self) {
+    /// How many were.
+    async fn evict_some(&self) -> usize {
         let next = std::iter::from_fn(|| self.next_to_evict());
         let leaving: Vec<Arc<Slot<M>>> = next.take(EVICT_MOST).collect();
-        if !leaving.is_empty() {
+        let count = leaving.len();
+        if count > 0 {
             stream::iter(leaving).for_each_concurrent(EVICT_AT_ONCE, |slot| self.evict(slot)).await;
         }
+        count
     }
 
     fn next_to_evict(&self) -> Option<Arc<Slot<M>>> {

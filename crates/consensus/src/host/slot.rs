@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use muster_allocator::lasting;
 use muster_machine::Machine;
 use muster_wire::{GroupId, JobId, RaftId, Token};
 use tokio::sync::Notify;
@@ -217,7 +218,7 @@ impl<M: Machine> Slot<M> {
     pub(crate) fn begin_evicting(&self) -> Option<Arc<Group<M>>> {
         let group = self.running().filter(|_| self.is_asleep())?;
         let left = GroupStatus { state: "evicted", role: "follower", replicas: Vec::new(), ..group.status() };
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(left));
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(lasting(|| Box::new(left)));
         self.step(Phase::Evicting, |now| matches!(now, Phase::Asleep(_))).then_some(group)
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dashmap::Entry;
+use muster_allocator::lasting;
 use muster_machine::Machine;
 use muster_runtime::{TaskKind, random};
 use muster_wal::GroupKey;
@@ -62,8 +63,9 @@ impl<M: Machine> Host<M> {
             Entry::Occupied(there) => same_group(there.get(), &opening),
             Entry::Vacant(_) if self.is_gone(&opening) => Err(ProposeError::NotServing),
             Entry::Vacant(place) => {
-                let standing = Standing::trying_from(self.first_try_ms(&opening));
-                let slot = Arc::new(Slot::evicted(opening, standing));
+                let try_ms = self.first_try_ms(&opening);
+                let slot =
+                    lasting(|| Arc::new(Slot::evicted(opening.clone(), Standing::trying_from(try_ms))));
                 place.insert(slot.clone());
                 Ok(slot)
             }

@@ -80,7 +80,7 @@ fn first_entries(
     birth: &BirthSet,
     opening: Option<Bytes>,
 ) -> Result<Vec<muster_wal::Entry>, ConvertError> {
-    let opening = opening.map(|entry| Payload::Normal(Command(entry)));
+    let opening = opening.map(|entry| Payload::Normal(Command::new(&entry)));
     let payloads = std::iter::once(members_of(birth)).chain(opening);
     (0..).zip(payloads).map(|(index, payload)| entry_of(leader, index, &payload)).collect()
 }

@@ -15,7 +15,7 @@ use super::types::{Command, Entry, LeaderId, LogId, Membership, Payload, StoredM
 /// The kind byte of an entry without content: a new leader's first.
 const BLANK: u8 = 0;
 /// The kind byte of a machine's entry.
-const NORMAL: u8 = 1;
+pub(super) const NORMAL: u8 = 1;
 /// The kind byte of a membership.
 const MEMBERSHIP: u8 = 2;
 
@@ -95,7 +95,7 @@ pub(crate) fn stored(stored: &StoredMembers) -> StoredMembership {
 pub(crate) fn payload_bytes(payload: &Payload) -> Result<Bytes, ConvertError> {
     match payload {
         Payload::Blank => Ok(Bytes::from_static(&[BLANK])),
-        Payload::Normal(command) => Ok(with_kind(NORMAL, &command.0)),
+        Payload::Normal(command) => Ok(command.0.clone()),
         Payload::Membership(membership) => membership_bytes(membership),
     }
 }
@@ -104,18 +104,18 @@ fn membership_bytes(membership: &Membership) -> Result<Bytes, ConvertError> {
     Ok(with_kind(MEMBERSHIP, &muster_wire::encode(&wire_members(membership))?))
 }
 
-fn with_kind(kind: u8, content: &[u8]) -> Bytes {
+pub(super) fn with_kind(kind: u8, content: &[u8]) -> Bytes {
     let mut bytes = BytesMut::with_capacity(content.len() + 1);
     bytes.put_u8(kind);
     bytes.put_slice(content);
     bytes.freeze()
 }
 
-/// The payload of these bytes; a machine's entry is not copied.
+/// The payload of these bytes, which stand in it as they are if it is a machine's entry.
 pub(crate) fn payload(bytes: &Bytes) -> Result<Payload, ConvertError> {
     match bytes.first() {
         Some(&BLANK) => Ok(Payload::Blank),
-        Some(&NORMAL) => Ok(Payload::Normal(Command(bytes.slice(1..)))),
+        Some(&NORMAL) => Ok(Payload::Normal(Command(bytes.clone()))),
         Some(&MEMBERSHIP) => Ok(Payload::Membership(membership(&muster_wire::decode(&bytes[1..])?))),
         Some(&kind) => Err(ConvertError::Kind(kind)),
         None => Err(ConvertError::Empty),

@@ -79,7 +79,7 @@ impl<M: Machine> StateMachine<M> {
         let replica = AssertUnwindSafe(&mut self.replica);
         let outcome = catch_unwind(move || {
             let AssertUnwindSafe(replica) = { replica };
-            let entry = recognised(&fenced(&command.0, replica));
+            let entry = recognised(&fenced(&command.entry(), replica));
             replica.apply(index, &entry)
         });
         match outcome {

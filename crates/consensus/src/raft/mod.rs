@@ -13,6 +13,7 @@ pub(crate) mod opening;
 mod outgoing;
 mod pipeline;
 pub(crate) mod read;
+mod runtime;
 pub(crate) mod settings;
 pub(crate) mod snapshot;
 pub(crate) mod store;

@@ -6,7 +6,9 @@ use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
+use muster_allocator::lasting;
 use muster_runtime::{TaskKind, TaskScope, is_sabotaged};
 use muster_wal::{Done, GroupLog, LogReader, WalError};
 use openraft::OptionalSend;
@@ -170,7 +172,7 @@ impl RaftLogStorage<Types> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let converted: Result<Vec<_>, ConvertError> =
-            entries.into_iter().map(|entry| convert::wal_entry(&entry)).collect();
+            entries.into_iter().map(|entry| self.wal_entry(&entry)).collect();
         let flush = Arc::new(Flush::new(callback));
         self.append_when_possible(converted?, &flush).await?;
         if is_sabotaged("append-durable") {
@@ -193,6 +195,16 @@ impl RaftLogStorage<Types> for LogStore {
 }
 
 impl LogStore {
+    /// The log keeps a group's newest payloads in memory until the group rests, which the directory never does: its own
+    /// stand with what lasts.
+    fn wal_entry(&self, entry: &Entry) -> Result<muster_wal::Entry, ConvertError> {
+        let converted = convert::wal_entry(entry)?;
+        match self.log.key().group {
+            0 => Ok(lasting(|| copied(&converted))),
+            _ => Ok(converted),
+        }
+    }
+
     /// A full queue holds the group back; it does not stop it.
     async fn append_when_possible(
         &self,
@@ -209,6 +221,13 @@ impl LogStore {
         }
         Err(io::Error::other("the write-ahead log took nothing for too long"))
     }
+}
+
+/// With all that it consists of: the count of its owners is made with the second of them.
+fn copied(entry: &muster_wal::Entry) -> muster_wal::Entry {
+    let payload = Bytes::copy_from_slice(&entry.payload);
+    drop(payload.clone());
+    muster_wal::Entry { payload, ..*entry }
 }
 
 /// Completes a flush exactly once: an append whose callback is lost would leave the leader waiting for ever.

@@ -47,7 +47,7 @@ fn entries(group: u64, (term, origin): (u64, u64), indexes: std::ops::Range<u64>
     let entry = |index| {
         let id = muster_wal::LogId { term, origin, index };
         let text = format!("group {group} term {term} origin {origin} index {index}");
-        Entry::new(convert::from_wal_log_id(id), Payload::Normal(Command(text.into())))
+        Entry::new(convert::from_wal_log_id(id), Payload::Normal(Command::new(text.as_bytes())))
     };
     indexes.map(entry).collect()
 }
@@ -55,7 +55,7 @@ fn entries(group: u64, (term, origin): (u64, u64), indexes: std::ops::Range<u64>
 async fn texts(store: &mut LogStore) -> Vec<String> {
     let found = store.try_get_log_entries(0..u64::MAX).await.unwrap();
     let text = |entry: Entry| match entry.payload {
-        Payload::Normal(command) => String::from_utf8(command.0.to_vec()).unwrap(),
+        Payload::Normal(command) => String::from_utf8(command.entry().to_vec()).unwrap(),
         other => panic!("{other:?}"),
     };
     found.into_iter().map(text).collect()
@@ -63,7 +63,7 @@ async fn texts(store: &mut LogStore) -> Vec<String> {
 
 fn expected(groups: &[Vec<Entry>]) -> Vec<String> {
     let text = |entry: &Entry| match &entry.payload {
-        Payload::Normal(command) => String::from_utf8(command.0.to_vec()).unwrap(),
+        Payload::Normal(command) => String::from_utf8(command.entry().to_vec()).unwrap(),
         other => panic!("{other:?}"),
     };
     groups.iter().flatten().map(text).collect()

@@ -6,9 +6,25 @@ use bytes::Bytes;
 use muster_machine::EntryReply;
 use openraft::alias;
 
-/// One entry as proposed: the machine's own encoding, opaque to Raft.
+use super::convert;
+use super::runtime::Runtime;
+
+/// One entry as proposed, in the form that it has in the log and on the wire, so that it is not copied on its way: the kind
+/// byte of a machine's entry, then the machine's own encoding, opaque to Raft.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Command(pub(crate) Bytes);
+pub(crate) struct Command(pub(super) Bytes);
+
+impl Command {
+    /// Of a machine's encoded entry.
+    pub(crate) fn new(entry: &[u8]) -> Self {
+        Self(convert::with_kind(convert::NORMAL, entry))
+    }
+
+    /// The machine's encoded entry.
+    pub(crate) fn entry(&self) -> Bytes {
+        self.0.slice(1..)
+    }
+}
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +53,7 @@ openraft::declare_raft_types!(
         R = Applied,
         NodeId = u64,
         Node = (),
+        AsyncRuntime = Runtime,
 );
 
 pub(crate) type Entry = alias::EntryOf<Types>;

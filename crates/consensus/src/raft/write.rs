@@ -43,9 +43,9 @@ impl<M: Machine> Group<M> {
     pub(crate) async fn write(&self, entry: Bytes, deadline: Instant) -> Result<Written, ProposeError> {
         let _permit = self.in_flight.clone().try_acquire_owned().map_err(|_| ProposeError::busy())?;
         let mut pause = lease_pause();
+        let command = Command::new(&entry);
         loop {
-            let Ok(answer) = timeout_at(deadline, self.raft.client_write(Command(entry.clone()))).await
-            else {
+            let Ok(answer) = timeout_at(deadline, self.raft.client_write(command.clone())).await else {
                 return Err(ProposeError::Unknown);
             };
             match self.judge(answer) {
