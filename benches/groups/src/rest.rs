@@ -37,10 +37,11 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
     let empty = cluster.resident()?;
     let jobs = create(&cluster, EVICTED_GROUPS).await?;
     cluster.all_hold(EVICTED, EVICTED_GROUPS, SETTLE * 2).await?;
-    row("memory of an evicted group and node, at once", &per_group(&cluster, empty, EVICTED_GROUPS)?);
-    tokio::time::sleep(MEASURED).await;
-    cpu(&cluster, "10,000 groups evicted").await?;
-    row("memory of an evicted group and node, 20 s later", &per_group(&cluster, empty, EVICTED_GROUPS)?);
+    row(
+        "memory of an evicted group and node, all of them just awake",
+        &per_group(&cluster, empty, EVICTED_GROUPS)?,
+    );
+    settled(&cluster, empty, "10,000 groups evicted").await?;
     cluster.kill(0).await?;
     let begun = Instant::now();
     cluster.spawn(0)?;
@@ -51,9 +52,16 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
     );
     restart_all(&mut cluster, jobs[0]).await?;
     cluster.all_hold(EVICTED, EVICTED_GROUPS, SETTLE).await?;
-    row("memory of an evicted group and node, after a restart", &per_group(&cluster, empty, EVICTED_GROUPS)?);
-    cpu(&cluster, "10,000 groups evicted, after a restart").await?;
+    settled(&cluster, empty, "10,000 groups evicted, after a restart").await?;
     wake(&cluster, &jobs, "an evicted group").await;
+    Ok(())
+}
+
+/// What they cost once nodes have given back what they do not need.
+async fn settled(cluster: &Cluster, empty: u64, what: &str) -> anyhow::Result<()> {
+    tokio::time::sleep(MEASURED).await;
+    cpu(cluster, what).await?;
+    row(&format!("memory of a group and node 20 s later, {what}"), &per_group(cluster, empty, EVICTED_GROUPS)?);
     Ok(())
 }
 

@@ -12,21 +12,14 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// `mi_option_abandoned_page_purge` and `mi_option_purge_delay` of mimalloc 2, which its Rust declarations leave out.
+/// `mi_option_abandoned_page_purge` of mimalloc 2, which its Rust declarations leave out.
 const ABANDONED_PAGE_PURGE: mi_option_t = 12;
-const PURGE_DELAY: mi_option_t = 15;
 
-/// From now on pages go back to the system as soon as nothing is left in them. mimalloc would wait for its next chance, and
-/// a node at rest has none: what a start or a burst took would stay.
-pub fn give_back_at_once() {
-    set(PURGE_DELAY, 0);
-    set(ABANDONED_PAGE_PURGE, 1);
-}
-
+/// From now on what a thread leaves behind that ends goes back to the system; the log is read by such a thread at the start.
 #[allow(unsafe_code, reason = "the allocator's settings have no other interface")]
-fn set(option: mi_option_t, value: std::ffi::c_long) {
+pub fn give_back_after_threads() {
     // SAFETY: mimalloc reads and writes its table of numbers, at any time and from any thread.
-    unsafe { mi_option_set(option, value) }
+    unsafe { mi_option_set(ABANDONED_PAGE_PURGE, 1) }
 }
 
 thread_local! {
@@ -78,12 +71,12 @@ fn reserved() -> Option<c_int> {
     (failed == 0).then_some(arena)
 }
 
-/// Gives back the pages of this thread that other threads have emptied: a thread sees that only when it allocates blocks of
-/// the same size.
+/// Gives back what is free of this thread's memory. The allocator would look for it only while it is used, and for pages that
+/// other threads have emptied only when it needs blocks of their size: a node at rest would keep what a burst took.
 #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
 pub fn collect() {
     // SAFETY: it works on this thread's default heap, and is not called by the allocator itself.
-    unsafe { mi_collect(false) }
+    unsafe { mi_collect(true) }
 }
 
 /// The thread allocates from its heap for what lives long until this is dropped.
@@ -143,11 +136,11 @@ mod tests {
         assert_eq!(text, "as it was".repeat(1000));
     }
 
-    /// mimalloc's own defaults tell that the numbers still name these options.
+    /// mimalloc's own default, and that of the next option, tell that the number still names this one.
     #[test]
-    fn free_pages_go_back_at_once() {
-        assert_eq!((get(ABANDONED_PAGE_PURGE), get(PURGE_DELAY)), (0, 10));
-        give_back_at_once();
-        assert_eq!((get(ABANDONED_PAGE_PURGE), get(PURGE_DELAY)), (1, 0));
+    fn what_ended_threads_leave_goes_back() {
+        assert_eq!((get(ABANDONED_PAGE_PURGE), get(ABANDONED_PAGE_PURGE + 3)), (0, 10));
+        give_back_after_threads();
+        assert_eq!(get(ABANDONED_PAGE_PURGE), 1);
     }
 }

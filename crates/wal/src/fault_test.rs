@@ -198,6 +198,23 @@ fn a_byte_bounded_cache_keeps_the_newest_entries_and_older_ones_come_from_disk()
 }
 
 #[test]
+fn a_group_that_nobody_has_open_keeps_what_is_not_on_disk_alone_in_memory() {
+    let (wal, mut driver) = Wal::open_driven(Arc::new(SimDisk::default()), small()).unwrap();
+    let log = wal.open_group(key(1, 1)).unwrap();
+    log.append(entries(1, 0..3), Box::new(drop)).unwrap();
+    assert!(driver.step());
+    log.append(entries(1, 3..4), Box::new(drop)).unwrap();
+    let reader = log.reader();
+    drop(log);
+    assert!(reader.is_in_memory(&(3..4)) && !reader.is_in_memory(&(2..4)));
+    assert!(driver.step());
+    let log = wal.open_group(key(1, 1)).unwrap();
+    assert_eq!(all(&log), entries(1, 0..4));
+    drop(log);
+    assert_eq!(wal.stats().cache_bytes, 0);
+}
+
+#[test]
 fn a_barrier_is_told_with_what_came_before_it_and_alone_when_that_is_durable_already() {
     let (wal, mut driver) = Wal::open_driven(Arc::new(SimDisk::default()), small()).unwrap();
     let log = wal.open_group(key(1, 1)).unwrap();

@@ -58,7 +58,7 @@ fn member(text: &str) -> Option<InitialMember> {
 
 /// Runs until it is killed or interrupted.
 pub async fn run(args: NodeArgs) -> anyhow::Result<()> {
-    muster_allocator::give_back_at_once();
+    muster_allocator::give_back_after_threads();
     let scope = TaskScope::new();
     let clock = Clock::system();
     let own = args.own.clone();

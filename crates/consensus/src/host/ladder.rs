@@ -108,7 +108,7 @@ fn tidy(rounds_left: u32) {
 
 impl<M: Machine> Host<M> {
     async fn climb(self: &Arc<Self>) {
-        let (mut has_noted, mut untidy) = (false, 0);
+        let (mut has_noted, mut untidy) = (false, TIDY_ROUNDS);
         loop {
             muster_runtime::rest(EVERY).await;
             let fell_asleep = self.put_to_sleep() > 0;

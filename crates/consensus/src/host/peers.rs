@@ -11,6 +11,8 @@ use muster_wire::hello::Hello;
 use muster_wire::rpc::Call;
 use muster_wire::{Generation, MemberNumber, NodeId, NodeRef};
 
+use crate::raft::pipeline::Distance;
+
 /// The members' book, and calls by member number. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Peers {
@@ -21,7 +23,26 @@ struct Shared {
     links: Links,
     swim: Swim,
     me: NodeRef,
-    book: RwLock<OrdMap<MemberNumber, NodeRef>>,
+    book: RwLock<OrdMap<MemberNumber, Known>>,
+}
+
+/// A member's process.
+#[derive(Clone)]
+struct Known {
+    node: NodeRef,
+    /// Of all groups that have a replica there.
+    distance: Arc<Distance>,
+}
+
+impl Known {
+    fn is_replaced_by(&self, node: &NodeRef) -> bool {
+        self.node.id != node.id || self.node.generation <= node.generation
+    }
+
+    /// Is it the same process, perhaps with another address?
+    fn is_process(&self, node: &NodeRef) -> bool {
+        (self.node.id, self.node.generation) == (node.id, node.generation)
+    }
 }
 
 impl Peers {
@@ -47,9 +68,10 @@ impl Peers {
     pub(crate) fn learn(&self, node: NodeRef) {
         let mut book = self.shared.book.write().unwrap_or_else(PoisonError::into_inner);
         let known = book.get(&node.member);
-        let is_news = known.is_none_or(|known| known.id != node.id || known.generation <= node.generation);
+        let is_news = known.is_none_or(|known| known.is_replaced_by(&node));
         if is_news && node.member != MemberNumber(0) {
-            book.insert(node.member, node);
+            let distance = known.filter(|known| known.is_process(&node)).map(|known| known.distance.clone());
+            book.insert(node.member, Known { node, distance: distance.unwrap_or_default() });
         }
     }
 
@@ -63,7 +85,7 @@ impl Peers {
     /// Learns of a newer process before what it says counts: what it leads is not led by the one before it.
     pub(crate) fn learn_newer(&self, hello: &Hello) {
         let book = self.shared.book.read().unwrap_or_else(PoisonError::into_inner);
-        let known = book.get(&hello.member).map(|known| known.generation);
+        let known = book.get(&hello.member).map(|known| known.node.generation);
         drop(book);
         if known.is_none_or(|known| known < hello.generation) {
             self.learn_hello(hello);
@@ -82,8 +104,16 @@ impl Peers {
         if member == me.member {
             return Some(me);
         }
-        let known = self.shared.book.read().unwrap_or_else(PoisonError::into_inner).get(&member).cloned()?;
-        Some(self.freshen(known))
+        Some(self.freshen(self.in_book(member)?.node))
+    }
+
+    fn in_book(&self, member: MemberNumber) -> Option<Known> {
+        self.shared.book.read().unwrap_or_else(PoisonError::into_inner).get(&member).cloned()
+    }
+
+    /// How far a member's process is, as far as it was heard of.
+    pub(crate) fn distance(&self, member: MemberNumber) -> Arc<Distance> {
+        self.in_book(member).map(|known| known.distance).unwrap_or_default()
     }
 
     fn freshen(&self, mut node: NodeRef) -> NodeRef {
@@ -104,7 +134,7 @@ impl Peers {
     /// The number of another member.
     pub(crate) fn member_of(&self, node: NodeId) -> Option<MemberNumber> {
         let book = self.shared.book.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let found = book.values().rev().find(|known| known.id == node).map(|known| known.member);
+        let found = book.values().rev().find(|known| known.node.id == node).map(|known| known.node.member);
         found.filter(|member| *member != self.shared.me.member)
     }
 
@@ -124,7 +154,7 @@ impl Peers {
         let me = self.me().member;
         let book = self.shared.book.read().unwrap_or_else(PoisonError::into_inner).clone();
         book.into_iter()
-            .map(|(_, node)| node)
+            .map(|(_, known)| known.node)
             .filter(|node| node.member != me)
             .map(|node| self.freshen(node))
             .collect()

@@ -11,7 +11,7 @@ pub(crate) mod members;
 pub(crate) mod network;
 pub(crate) mod opening;
 mod outgoing;
-mod pipeline;
+pub(crate) mod pipeline;
 pub(crate) mod read;
 mod runtime;
 pub(crate) mod settings;

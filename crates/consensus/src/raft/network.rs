@@ -124,7 +124,8 @@ impl RaftNetworkFactory<Types> for Wires {
     type Network = Wire;
 
     async fn new_client(&mut self, target: u64, _node: &()) -> Wire {
-        Wire { wires: self.clone(), target: RaftId(target), distance: Distance::default() }
+        let target = RaftId(target);
+        Wire { wires: self.clone(), target, distance: self.peers.distance(target.member()) }
     }
 }
 
@@ -132,7 +133,7 @@ impl RaftNetworkFactory<Types> for Wires {
 pub(crate) struct Wire {
     wires: Wires,
     target: RaftId,
-    distance: Distance,
+    distance: Arc<Distance>,
 }
 
 impl Wire {

@@ -18,14 +18,14 @@ type Request = AppendEntriesRequest<Types>;
 type Answer = Result<AppendEntriesResponse<Types>, RPCError<Types>>;
 pub(super) type Appended = Result<StreamAppendResult<Types>, RPCError<Types>>;
 
-/// A follower that never answered sooner is far.
+/// A member that never answered sooner is far.
 const FAR: Duration = Duration::from_millis(3);
 /// Requests under way to one that is far, spread over the time that an answer takes.
 const UNDER_WAY_MAX: u32 = 8;
 
-/// How far a follower is: the shortest time that it took to answer. Load delays answers, but not all of them.
+/// How far a member is: the shortest time in which one of its replicas answered. Load delays answers, but not all of them.
 #[derive(Default)]
-pub(super) struct Distance {
+pub(crate) struct Distance {
     /// Zero while nothing was answered.
     micros: AtomicU64,
 }

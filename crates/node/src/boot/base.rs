@@ -81,7 +81,7 @@ impl Base {
     /// [`Base::set_routes`].
     pub async fn start(parts: BootParts) -> Result<Self, BootError> {
         let BootParts { config, scope, clock, listeners } = parts;
-        muster_allocator::give_back_at_once();
+        muster_allocator::give_back_after_threads();
         telemetry::start_metrics(&scope);
         let identity = open_identity(&config, &scope).await?;
         let http = bind("http", listeners.http, config.listen.http).await?;

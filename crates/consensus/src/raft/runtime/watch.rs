@@ -27,6 +27,7 @@ impl Watch for LeanWatch {
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(0),
             next_receiver: AtomicU64::new(0),
+            announced: AtomicU64::new(0),
             has_waiting: AtomicBool::new(false),
             waiting: Mutex::default(),
         });
@@ -44,9 +45,32 @@ struct Shared<T> {
     senders: AtomicUsize,
     receivers: AtomicUsize,
     next_receiver: AtomicU64,
+    /// How often those who waited were woken.
+    announced: AtomicU64,
     has_waiting: AtomicBool,
-    /// By the receiver's number.
-    waiting: Mutex<Vec<(u64, Waker)>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Who waits, by the receiver's number. Mostly there is one: he needs no room of his own.
+#[derive(Default)]
+struct Waiting {
+    one: Option<(u64, Waker)>,
+    more: Vec<(u64, Waker)>,
+}
+
+impl Waiting {
+    fn put(&mut self, receiver: u64, waker: &Waker) {
+        let others = std::mem::take(&mut self.one).filter(|(number, _)| *number != receiver);
+        self.more.retain(|(number, _)| *number != receiver);
+        self.more.extend(others);
+        self.one = Some((receiver, waker.clone()));
+    }
+
+    fn remove(&mut self, receiver: u64) -> Option<(u64, Waker)> {
+        let at = self.more.iter().position(|(number, _)| *number == receiver);
+        let more = at.map(|at| self.more.swap_remove(at));
+        self.one.take_if(|(number, _)| *number == receiver).or(more)
+    }
 }
 
 impl<T> Shared<T> {
@@ -75,18 +99,18 @@ impl<T> Shared<T> {
         }
         let mut waiting = locked(&self.waiting);
         self.has_waiting.store(false, Ordering::SeqCst);
-        let woken = std::mem::take(&mut *waiting);
+        self.announced.fetch_add(1, Ordering::SeqCst);
+        let Waiting { one, more } = std::mem::take(&mut *waiting);
         drop(waiting);
-        woken.into_iter().for_each(|(_, waker)| waker.wake());
+        one.into_iter().chain(more).for_each(|(_, waker)| waker.wake());
     }
 
-    fn wait(&self, receiver: u64, waker: &Waker) {
+    /// Wakes the receiver with the next change; gives back how many there were before.
+    fn wait(&self, receiver: u64, waker: &Waker) -> u64 {
         let mut waiting = locked(&self.waiting);
-        match waiting.iter_mut().find(|(number, _)| *number == receiver) {
-            Some((_, waits)) => waits.clone_from(waker),
-            None => waiting.push((receiver, waker.clone())),
-        }
+        waiting.put(receiver, waker);
         self.has_waiting.store(true, Ordering::SeqCst);
+        self.announced.load(Ordering::SeqCst)
     }
 }
 
@@ -142,7 +166,8 @@ pub(crate) struct Receiver<T> {
     shared: Arc<Shared<T>>,
     number: u64,
     seen: u64,
-    has_waited: bool,
+    /// Since which announcement it waits, and who is woken.
+    waits: Option<(u64, Waker)>,
 }
 
 impl<T> Receiver<T> {
@@ -154,16 +179,25 @@ impl<T> Receiver<T> {
     fn from_version(shared: Arc<Shared<T>>, seen: u64) -> Self {
         shared.receivers.fetch_add(1, Ordering::SeqCst);
         let number = shared.next_receiver.fetch_add(1, Ordering::Relaxed);
-        Self { shared, number, seen, has_waited: false }
+        Self { shared, number, seen, waits: None }
     }
 
     fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<Result<(), RecvError>> {
         if let Some(news) = self.news() {
             return Poll::Ready(news);
         }
-        self.has_waited = true;
-        self.shared.wait(self.number, cx.waker());
+        if self.is_waiting(cx.waker()) {
+            return Poll::Pending;
+        }
+        let since = self.shared.wait(self.number, cx.waker());
+        self.waits = Some((since, cx.waker().clone()));
         self.news().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Will this one be woken by the next change? A change that comes in between announces itself after this.
+    fn is_waiting(&self, waker: &Waker) -> bool {
+        let announced = self.shared.announced.load(Ordering::SeqCst);
+        self.waits.as_ref().is_some_and(|(since, woken)| *since == announced && woken.will_wake(waker))
     }
 
     /// A change that was not seen yet, or that there will be none any more.
@@ -202,10 +236,9 @@ impl<T> Clone for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.receivers.fetch_sub(1, Ordering::SeqCst);
-        if self.has_waited {
-            let number = self.number;
-            let mut waiting = locked(&self.shared.waiting);
-            waiting.retain(|(waits, _)| *waits != number);
+        if self.waits.is_some() {
+            let left = locked(&self.shared.waiting).remove(self.number);
+            drop(left);
         }
     }
 }
