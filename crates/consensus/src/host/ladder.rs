@@ -27,8 +27,9 @@ use crate::raft::group::Group;
 const LADDER: TaskKind = TaskKind::vital("group_ladder");
 const EVICT: TaskKind = TaskKind::new("group_evict");
 const EVERY: Duration = Duration::from_secs(1);
-/// Rounds after an eviction in which memory is given back.
+/// Rounds after an eviction in which memory is given back, thoroughly in the last of them.
 const TIDY_ROUNDS: u32 = 30;
+const THOROUGH_ROUNDS: u32 = 15;
 /// When more groups are awake than may be, one that was idle for this long falls asleep, ms.
 const CROWDED_IDLE_MS: u64 = 1000;
 /// Groups that one round evicts, and how many at the same time.
@@ -102,7 +103,7 @@ pub(crate) fn start<M: Machine>(host: &Arc<Host<M>>) {
 /// A group that was evicted had its memory from all threads. Rounds run on one of them now and on another then.
 fn tidy(rounds_left: u32) {
     if rounds_left > 0 {
-        muster_allocator::collect();
+        muster_allocator::collect(rounds_left <= THOROUGH_ROUNDS);
     }
 }
 
