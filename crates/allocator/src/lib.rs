@@ -6,7 +6,9 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 
-use libmimalloc_sys::{mi_collect, mi_heap_new, mi_heap_set_default, mi_heap_t, mi_option_set, mi_option_t};
+use libmimalloc_sys::{
+    mi_collect, mi_heap_collect, mi_heap_new, mi_heap_set_default, mi_heap_t, mi_option_set, mi_option_t,
+};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -78,6 +80,11 @@ fn reserved() -> Option<c_int> {
 pub fn collect(thoroughly: bool) {
     // SAFETY: it works on this thread's default heap, and is not called by the allocator itself.
     unsafe { mi_collect(thoroughly) }
+    let heap = LASTING.get();
+    if !heap.is_null() {
+        // SAFETY: a heap of this thread, which is never deleted.
+        unsafe { mi_heap_collect(heap, thoroughly) }
+    }
 }
 
 /// The thread allocates from its heap for what lives long until this is dropped.
@@ -88,14 +95,11 @@ struct Apart {
 impl Apart {
     #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
     fn begin() -> Self {
-        let heap = LASTING.with(|heap| {
-            if heap.get().is_null() {
-                heap.set(new_heap());
-            }
-            heap.get()
-        });
+        if LASTING.get().is_null() {
+            LASTING.set(new_heap());
+        }
         // SAFETY: the heap was made by this thread, is never deleted, and blocks of it are freed like all others.
-        Self { before: unsafe { mi_heap_set_default(heap) } }
+        Self { before: unsafe { mi_heap_set_default(LASTING.get()) } }
     }
 }
 
