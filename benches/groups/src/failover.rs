@@ -19,6 +19,8 @@ const TRY_MS: u64 = 250;
 /// All writers together stay below what the machine can do.
 const BETWEEN_WRITES: Duration = Duration::from_millis(400);
 const LONG_ENOUGH: Duration = Duration::from_secs(8);
+/// A failure detector has heard of a node again within this time.
+const BACK: Duration = Duration::from_secs(2);
 /// A group that takes no write for so long is a fault, not a figure.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
@@ -58,8 +60,7 @@ async fn vanishings(cluster: &Cluster) -> anyhow::Result<Vec<Duration>> {
         cluster.cut(leader)?;
         gaps.push(until_written(cluster, job, leader).await);
         cluster.heal(leader)?;
-        cluster.ready().await?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        all_back(cluster).await?;
     }
     Ok(gaps)
 }
@@ -78,13 +79,19 @@ async fn kill_leader(cluster: &mut Cluster, job: JobId) -> anyhow::Result<Durati
     Ok(gap)
 }
 
+/// Before the next round the others must have taken the node that came back for alive again, which no call tells.
+async fn all_back(cluster: &Cluster) -> anyhow::Result<()> {
+    cluster.ready().await?;
+    tokio::time::sleep(BACK).await;
+    Ok(())
+}
+
 async fn stop_leader(cluster: &Cluster, job: JobId) -> anyhow::Result<Duration> {
     let leader = settled_leader(cluster, job).await;
     cluster.pause(leader).await?;
     let gap = until_written(cluster, job, leader).await;
     cluster.signal(leader, "CONT").await?;
-    cluster.ready().await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    all_back(cluster).await?;
     Ok(gap)
 }
 

@@ -61,7 +61,10 @@ pub async fn evicted(mut cluster: Cluster) -> anyhow::Result<()> {
 async fn settled(cluster: &Cluster, empty: u64, what: &str) -> anyhow::Result<()> {
     tokio::time::sleep(MEASURED).await;
     cpu(cluster, what).await?;
-    row(&format!("memory of a group and node 20 s later, {what}"), &per_group(cluster, empty, EVICTED_GROUPS)?);
+    row(
+        &format!("memory of a group and node 20 s later, {what}"),
+        &per_group(cluster, empty, EVICTED_GROUPS)?,
+    );
     Ok(())
 }
 

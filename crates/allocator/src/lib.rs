@@ -2,12 +2,12 @@
 //! the system (`docs/decisions/045`).
 
 use std::cell::Cell;
-use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 
 use libmimalloc_sys::{
-    mi_collect, mi_heap_collect, mi_heap_new, mi_heap_set_default, mi_heap_t, mi_option_set, mi_option_t,
+    mi_arena_id_t, mi_collect, mi_heap_collect, mi_heap_new, mi_heap_new_in_arena, mi_heap_set_default,
+    mi_heap_t, mi_option_set, mi_option_t, mi_reserve_os_memory_ex,
 };
 use mimalloc::MiMalloc;
 
@@ -40,23 +40,11 @@ pub fn lasting<T>(make: impl FnOnce() -> T) -> T {
 /// used.
 const LASTING_BYTES: usize = 16 << 30;
 
-#[allow(unsafe_code, reason = "mimalloc's arenas, which its Rust declarations leave out")]
-unsafe extern "C" {
-    fn mi_reserve_os_memory_ex(
-        size: usize,
-        commit: bool,
-        allow_large: bool,
-        exclusive: bool,
-        arena: *mut c_int,
-    ) -> c_int;
-    fn mi_heap_new_in_arena(arena: c_int) -> *mut mi_heap_t;
-}
-
 /// A heap of this thread whose blocks share no segment with others: each segment that is held costs 48 KiB. Where so much
 /// address space is not to be had, they share segments.
 #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
 fn new_heap() -> *mut mi_heap_t {
-    static ARENA: OnceLock<Option<c_int>> = OnceLock::new();
+    static ARENA: OnceLock<Option<mi_arena_id_t>> = OnceLock::new();
     match *ARENA.get_or_init(reserved) {
         // SAFETY: an arena that was reserved, and a heap of this thread, which no other uses.
         Some(arena) => unsafe { mi_heap_new_in_arena(arena) },
@@ -66,7 +54,7 @@ fn new_heap() -> *mut mi_heap_t {
 }
 
 #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
-fn reserved() -> Option<c_int> {
+fn reserved() -> Option<mi_arena_id_t> {
     let mut arena = 0;
     // SAFETY: mimalloc writes the number of the arena to where this points, and keeps no pointer to it.
     let failed = unsafe { mi_reserve_os_memory_ex(LASTING_BYTES, false, false, true, &raw mut arena) };
@@ -93,22 +81,26 @@ struct Apart {
 }
 
 impl Apart {
-    #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
     fn begin() -> Self {
         if LASTING.get().is_null() {
             LASTING.set(new_heap());
         }
-        // SAFETY: the heap was made by this thread, is never deleted, and blocks of it are freed like all others.
-        Self { before: unsafe { mi_heap_set_default(LASTING.get()) } }
+        Self { before: allocate_from(LASTING.get()) }
     }
 }
 
 impl Drop for Apart {
-    #[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
     fn drop(&mut self) {
-        // SAFETY: what was this thread's default before is still there: only `Apart` changes it, and it is not `Send`.
-        unsafe { mi_heap_set_default(self.before) };
+        allocate_from(self.before);
     }
+}
+
+/// Gives back the heap that this thread allocated from before.
+#[allow(unsafe_code, reason = "the allocator's heaps have no other interface")]
+fn allocate_from(heap: *mut mi_heap_t) -> *mut mi_heap_t {
+    // SAFETY: both of `Apart`, which is not `Send`, are this thread's: its default, and the one that `new_heap` made for it.
+    // Neither is ever deleted, and blocks of both are freed like all others. A null pointer changes nothing.
+    unsafe { mi_heap_set_default(heap) }
 }
 
 #[cfg(test)]
@@ -141,7 +133,7 @@ mod tests {
         assert_eq!(text, "as it was".repeat(1000));
     }
 
-    /// mimalloc's own default, and that of the next option, tell that the number still names this one.
+    /// mimalloc's own default, and that of its purge delay three options on, tell that the number still names this one.
     #[test]
     fn what_ended_threads_leave_goes_back() {
         assert_eq!((get(ABANDONED_PAGE_PURGE), get(ABANDONED_PAGE_PURGE + 3)), (0, 10));

@@ -211,9 +211,7 @@ impl View {
     pub(crate) fn evict_durable(&mut self, durable: u64) -> usize {
         let gone = self.tail.partition_point(|(of, _)| *of <= durable);
         let freed = self.forget(gone);
-        if self.tail.is_empty() {
-            self.tail = VecDeque::new();
-        }
+        self.tail.shrink_to_fit();
         freed
     }
 

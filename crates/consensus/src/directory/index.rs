@@ -14,6 +14,7 @@ impl Directory {
         lasting(|| self.put_lasting(&row));
     }
 
+    /// A copy of the row, so that its strings last beside it.
     fn put_lasting(&mut self, row: &JobRow) {
         self.drop_job(row.job);
         row.holders().for_each(|member| self.count_held(member, 1));

@@ -177,9 +177,10 @@ impl<T> Drop for Receiver<T> {
         let mut queue = locked(&self.0);
         queue.is_closed = true;
         let (left, blocked) = (std::mem::take(&mut queue.items), std::mem::take(&mut queue.blocked));
+        let own = queue.receiver.take();
         drop(queue);
         blocked.into_iter().for_each(Waker::wake);
-        drop(left);
+        drop((left, own));
     }
 }
 

@@ -59,6 +59,17 @@ fn a_receiver_that_is_gone_is_not_kept() {
     assert!(sender.send(1).is_err());
 }
 
+/// Who still could send does not keep the task of a receiver that is gone.
+#[test]
+fn a_receiver_of_a_queue_that_is_gone_is_not_kept() {
+    let (sender, mut receiver) = LeanMpsc::channel::<u8>(1);
+    let (woken, waker) = sleeper();
+    assert!(waits(receiver.recv(), &waker));
+    drop((receiver, waker));
+    assert_eq!(Arc::strong_count(&woken), 1);
+    drop(sender);
+}
+
 /// The end of a race between a change and a receiver that is about to wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_last_change_is_missed() {
