@@ -23,6 +23,7 @@ pub(crate) struct Plan {
     pub(crate) replace_after: Duration,
     pub(crate) resident_max: usize,
     pub(crate) snapshot_entries: u64,
+    pub(crate) latency_ms_min: u64,
     pub(crate) latency_ms_max: u64,
     /// What happens first.
     pub(crate) script: Option<Script>,
@@ -44,6 +45,7 @@ impl Plan {
             resident_max: rng.random_range(5..40),
             snapshot_entries: rng.random_range(4..40),
             latency_ms_max: rng.random_range(2..15),
+            latency_ms_min: rng.random_range(0..=1),
             script: None,
         }
         .with(Script::of(seed))

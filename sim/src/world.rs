@@ -283,7 +283,7 @@ fn builder(plan: &Plan) -> turmoil::Builder {
         .rng_seed(plan.seed)
         .tick_duration(TICK)
         .simulation_duration(Duration::from_secs(3600))
-        .min_message_latency(Duration::from_millis(1))
+        .min_message_latency(Duration::from_millis(plan.latency_ms_min))
         .max_message_latency(Duration::from_millis(plan.latency_ms_max))
         .tcp_capacity(1 << 16)
         .udp_capacity(1 << 12)

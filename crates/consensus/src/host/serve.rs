@@ -224,7 +224,11 @@ impl<M: Machine> Host<M> {
 
     async fn index_here(self: &Arc<Self>, call: &AskReadIndex, deadline: Instant) -> Result<u64, RpcError> {
         let slot = self.slot(call.job).ok_or_else(|| self.absent(call.job))?;
-        Ok(self.resident_as_is(&slot, deadline).await?.read_index(deadline).await?)
+        let group = self.resident_as_is(&slot, deadline).await?;
+        let index = group.read_index(deadline).await?;
+        // Whoever asks waits until he has the entries.
+        group.wires.pace.hurry(Duration::ZERO);
+        Ok(index)
     }
 
     async fn on_fetch(self: Arc<Self>, call: FetchState) -> Result<GroupState, RpcError> {

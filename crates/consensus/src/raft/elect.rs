@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::convert;
 use super::forward::after_call;
 use super::group::Group;
+use super::pace::HAND_OVER;
 use crate::error::ProposeError;
 
 /// Between two looks at whether the others have said if they would vote.
@@ -92,6 +93,7 @@ impl<M: Machine> Group<M> {
     /// Hands the leadership over; whether it was taken is seen in the leader later.
     pub(crate) async fn hand_over(&self, to: u64) -> Result<(), ProposeError> {
         self.note_given_away();
+        self.wires.pace.hurry(HAND_OVER);
         self.raft.trigger().transfer_leader(to).await.map_err(|_| ProposeError::NotServing)
     }
 

@@ -146,7 +146,7 @@ impl<M: Machine> Group<M> {
     pub(crate) fn age(&self) -> Duration {
         match self.is_leader() {
             true => Duration::ZERO,
-            false => self.silence() + self.wires.commit_alone_after,
+            false => self.silence() + self.wires.pace.rest,
         }
     }
 

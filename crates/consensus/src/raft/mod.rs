@@ -11,6 +11,7 @@ pub(crate) mod members;
 pub(crate) mod network;
 pub(crate) mod opening;
 mod outgoing;
+pub(crate) mod pace;
 pub(crate) mod pipeline;
 pub(crate) mod read;
 mod runtime;

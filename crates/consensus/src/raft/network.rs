@@ -27,6 +27,7 @@ use super::convert;
 use super::group::Ground;
 use super::opening::Opening;
 use super::outgoing::fewer_requests;
+use super::pace::{Pace, Seat};
 use super::pipeline::{Appended, Distance, pipelined};
 use super::types::{Snapshot, SnapshotBytes, Types, Vote};
 use crate::host::peers::Peers;
@@ -44,8 +45,9 @@ const PIECE_TTL: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MOST: Duration = Duration::from_millis(3200);
 
-/// How long the news that entries of a job are committed waits for the next entries, which bring it along.
-const COMMIT_ALONE_AFTER: Duration = Duration::from_millis(100);
+/// How long the news that entries of a job are committed waits for the next entries, which bring it along; and how long entries
+/// wait for more where they are not needed at once.
+const REST: Duration = Duration::from_millis(100);
 
 /// What every frame of a group says. Cheap to clone.
 #[derive(Clone)]
@@ -58,8 +60,8 @@ pub(crate) struct Wires {
     pub(crate) set_index: Arc<AtomicU64>,
     /// Replicas that are being asked whether they would vote.
     asked: Arc<AtomicU32>,
-    /// How long a request that only tells of a commit waits for one with entries.
-    pub(crate) commit_alone_after: Duration,
+    /// How long what is new may wait for more.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Wires {
@@ -72,7 +74,7 @@ impl Wires {
             birth: opening.birth.clone(),
             set_index: Arc::new(AtomicU64::new(opening.set_index)),
             asked: Arc::default(),
-            commit_alone_after: commit_alone_after(opening),
+            pace: Arc::new(Pace::new(opening.group, rest(opening))),
         }
     }
 
@@ -113,10 +115,10 @@ impl Drop for Asked<'_> {
 }
 
 /// Whoever changes the directory waits until the change is applied where he is; of jobs that is only the leader.
-const fn commit_alone_after(opening: &Opening) -> Duration {
+const fn rest(opening: &Opening) -> Duration {
     match opening.birth {
         None => Duration::ZERO,
-        Some(_) => COMMIT_ALONE_AFTER,
+        Some(_) => REST,
     }
 }
 
@@ -183,6 +185,20 @@ impl Wire {
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         let call = self.append_call(&request)?;
         Ok(convert::appended(&self.call(&call, within, RPCTypes::AppendEntries).await?))
+    }
+
+    async fn paced(
+        &self,
+        seat: Arc<Seat>,
+        request: AppendEntriesRequest<Types>,
+        within: Duration,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let upto = request.entries.last().map(|entry| entry.log_id.index);
+        let answer = self.append(request, within);
+        match upto {
+            Some(upto) => seat.sent(upto, answer, || self.distance.is_near()).await,
+            None => answer.await,
+        }
     }
 
     fn vote_call(&self, request: &VoteRequest<Types>) -> RaftVote {
@@ -268,10 +284,12 @@ impl RaftNetworkV2<Types> for Wire {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
-        let requests = fewer_requests(input, self.wires.commit_alone_after);
+        let seat = Arc::new(self.wires.pace.join(self.target));
+        let requests = fewer_requests(input, seat.clone());
         let within = option.soft_ttl() * APPEND_PATIENCE;
         let this = &*self;
-        let sent = pipelined(requests, &this.distance, move |request| this.append(request, within));
+        let sent =
+            pipelined(requests, &this.distance, move |request| this.paced(seat.clone(), request, within));
         Box::pin(std::future::ready(Ok(sent)))
     }
 

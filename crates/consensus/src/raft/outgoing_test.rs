@@ -1,8 +1,12 @@
+use std::time::Duration;
+
 use futures_util::stream;
+use muster_wire::{GroupId, RaftId};
 use openraft::Vote;
 use openraft::entry::RaftEntry as _;
 use tokio::sync::mpsc;
 
+use super::super::pace::Pace;
 use super::super::types::{Entry, LogId};
 use super::*;
 
@@ -24,9 +28,10 @@ fn request(prev: u64, entries: std::ops::Range<u64>, committed: u64) -> Request 
 
 fn requests() -> (mpsc::Sender<Request>, BoxStream<'static, Request>) {
     let (sender, receiver) = mpsc::channel(4);
+    let alone = Arc::new(Pace::new(GroupId(1), PATIENCE)).join(RaftId(2));
     let input =
         stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
-    (sender, fewer_requests(input.boxed(), PATIENCE))
+    (sender, fewer_requests(input.boxed(), Arc::new(alone)))
 }
 
 /// Index of the commit, number of entries.

@@ -39,6 +39,10 @@ impl Distance {
         }
     }
 
+    pub(super) fn is_near(&self) -> bool {
+        self.spacing().is_none()
+    }
+
     /// How long after a request the next one goes that does not wait for its answer; none if it waits.
     fn spacing(&self) -> Option<Duration> {
         let distance = Duration::from_micros(self.micros.load(Ordering::Relaxed));
