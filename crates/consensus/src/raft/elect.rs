@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use super::convert;
 use super::forward::after_call;
 use super::group::Group;
-use super::pace::HAND_OVER;
 use crate::error::ProposeError;
 
+/// For so long no follower rests once the lead is being handed over.
+const HAND_OVER: Duration = Duration::from_secs(1);
 /// Between two looks at whether the others have said if they would vote.
 const ASKED_PAUSE: Duration = Duration::from_millis(2);
 

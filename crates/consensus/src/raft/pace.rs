@@ -18,8 +18,6 @@ use super::types::Types;
 const SLACK: Duration = Duration::from_millis(10);
 /// A follower that is further behind the others does not rest: what is taken in at one go delays what comes meanwhile.
 const BEHIND_MAX: u64 = 128;
-/// For so long nobody rests once the lead is being handed over.
-pub(crate) const HAND_OVER: Duration = Duration::from_secs(1);
 
 /// What the streams to all followers of a group know of each other.
 pub(crate) struct Pace {

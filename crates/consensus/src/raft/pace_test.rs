@@ -12,7 +12,11 @@ struct Followers {
 
 impl Followers {
     fn new(count: u64) -> Self {
-        let pace = Arc::new(Pace::new(GroupId(0), REST));
+        Self::of(Pace::new(GroupId(0), REST), count)
+    }
+
+    fn of(pace: Pace, count: u64) -> Self {
+        let pace = Arc::new(pace);
         let seats = (0..count).map(|at| pace.join(RaftId(at))).collect();
         Self { pace, seats }
     }
@@ -52,9 +56,7 @@ async fn whom_a_majority_needs_never_rests() {
 
 #[tokio::test(start_paused = true)]
 async fn the_group_begins_the_order() {
-    let pace = Arc::new(Pace::new(GroupId(7), REST));
-    let seats: Vec<Seat> = (0..2).map(|at| pace.join(RaftId(at))).collect();
-    let followers = Followers { pace, seats };
+    let followers = Followers::of(Pace::new(GroupId(7), REST), 2);
     followers.all_take(1).await;
     assert_eq!(followers.resting(), [0]);
 }
@@ -148,9 +150,7 @@ async fn a_rest_ends_when_much_is_new() {
 
 #[tokio::test(start_paused = true)]
 async fn where_none_may_rest_none_does() {
-    let pace = Arc::new(Pace::new(GroupId(0), Duration::ZERO));
-    let seats: Vec<Seat> = (0..2).map(|at| pace.join(RaftId(at))).collect();
-    let followers = Followers { pace, seats };
+    let followers = Followers::of(Pace::new(GroupId(0), Duration::ZERO), 2);
     followers.all_take(1).await;
     assert_eq!(followers.resting(), [0; 0]);
 }
