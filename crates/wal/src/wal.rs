@@ -59,6 +59,8 @@ impl Wal {
 
     fn start(disk: Arc<dyn Disk>, options: Options, lock: Option<DirLock>) -> Result<Wal, OpenError> {
         let Opened { store, shared } = open_store(disk, options)?;
+        // What the log was read into goes back before others take it over as it is (`docs/decisions/045`).
+        muster_allocator::collect(true);
         let thread = Writer::spawn(store, shared.clone(), lock).during("start the writer")?;
         Ok(Self { inner: Arc::new(Inner { shared, thread: Mutex::new(Some(thread)) }) })
     }
